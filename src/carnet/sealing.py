@@ -1,4 +1,4 @@
-"""Authenticated encryption of what Carnet stores or hands out for itself (NIST SP 800-38D, RFC 5869): keys at rest, cookies."""
+"""NIST SP 800-38D, RFC 5869: authenticated encryption of what Carnet keeps or hands out for itself."""
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -1,0 +1,123 @@
+"""The issuer's settings: one frozen struct. Unknown settings are errors; whoever starts the issuer reads them (`carnet.cli`)."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+SIGNING_ALGORITHMS = ("ES256", "ES384", "ES512", "RS256", "PS256", "Ed25519")
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the message is one line that says what to do."""
+
+
+class Lifetimes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long things live, in seconds."""
+
+    access_token: int = 300
+    id_token: int = 300
+    code: int = 60
+    refresh_token_idle: int = 30 * 86_400
+    """A refresh token that is not used for so long ends."""
+    refresh_token: int = 180 * 86_400
+    """A family ends so long after its sign-in, however often it is used."""
+    session_idle: int = 12 * 3_600
+    session: int = 14 * 86_400
+    invitation: int = 86_400
+    key_publication: int = 600
+    """A new signing key is published for so long before it signs: the key set's max-age and a margin."""
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set. The defaults run on a laptop with no file at all."""
+
+    issuer: str = "http://127.0.0.1:8080"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    data: Path = Path("carnet-data")
+    database: str | None = None
+    """None: SQLite in `data`; else a URL `postgresql://…`."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    workers: int = 1
+    signing_algorithm: str = "ES256"
+    scopes: tuple[str, ...] = ("openid", "profile", "email", "offline_access", "roles")
+    """Scope values that any client may be given; further ones come from the clients' registrations."""
+    lifetimes: Lifetimes = Lifetimes()
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach the issuer over TLS: then cookies are Secure and `__Host-`, and HSTS is sent."""
+        return self.issuer.startswith("https://")
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """`trusted_proxies`, parsed."""
+        return tuple(ip_network(network) for network in self.trusted_proxies)
+
+
+def loopback(host: str | None) -> bool:
+    """Whether a host can only be this machine (RFC 8252 section 8.3 says why a name like `localhost` is second best)."""
+    if host is None:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check(config: Config) -> Config:
+    """Refuse what cannot be run safely.
+
+    Raises:
+        ConfigError: one line that says what to do.
+    """
+    url = urlsplit(config.issuer)
+    if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment or url.username:
+        raise ConfigError(
+            f"issuer {config.issuer!r} is not an http(s) URL without query and fragment (RFC 8414 section 2)."
+        )
+    if config.issuer.endswith("/"):
+        raise ConfigError(f"issuer {config.issuer!r} ends with a slash: leave it out.")
+    if url.scheme == "http" and not loopback(url.hostname):
+        raise ConfigError(
+            f"issuer {config.issuer!r} is plain http on a host that is not this machine: give an https issuer, "
+            "with --tls-cert and --tls-key or behind a proxy that ends TLS (--trusted-proxy)."
+        )
+    if (config.tls_cert is None) != (config.tls_key is None):
+        raise ConfigError("--tls-cert and --tls-key go together: give both.")
+    for file in (config.tls_cert, config.tls_key):
+        if file is not None and not file.is_file():
+            raise ConfigError(f"{file} does not exist.")
+    if config.tls_cert is not None and url.scheme != "https":
+        raise ConfigError(f"with --tls-cert the issuer is reached by https: give --issuer https://{url.netloc}.")
+    if url.scheme == "https" and config.tls_cert is None and not config.trusted_proxies:
+        raise ConfigError(
+            "an https issuer needs --tls-cert and --tls-key, or --trusted-proxy NETWORK for the proxy that ends TLS."
+        )
+    try:
+        networks = config.networks
+    except ValueError as error:
+        raise ConfigError(f"trusted_proxies: {error}.") from None
+    if any(network.prefixlen == 0 for network in networks):
+        raise ConfigError("trusted_proxies names every address there is: name the proxy's own network.")
+    if config.signing_algorithm not in SIGNING_ALGORITHMS:
+        raise ConfigError(f"signing_algorithm {config.signing_algorithm!r} is none of {', '.join(SIGNING_ALGORITHMS)}.")
+    if config.database is not None and not config.database.startswith(("postgresql://", "postgres://")):
+        raise ConfigError("database is not a URL that starts with postgresql://; leave it out for SQLite.")
+    if not 0 < config.port < 65_536:
+        raise ConfigError(f"port {config.port} is not between 1 and 65535.")
+    if config.workers < 1:
+        raise ConfigError("workers is at least 1.")
+    if config.workers > 1 and config.database is None:
+        raise ConfigError("several workers need PostgreSQL (--database): SQLite has one writer.")
+    for name in Lifetimes.__struct_fields__:
+        if getattr(config.lifetimes, name) < 1:
+            raise ConfigError(f"lifetimes.{name} is at least one second.")
+    return config

@@ -1,0 +1,259 @@
+"""The port behind which every storage backend sits: each method is one atomic verb whose answer names the loser.
+
+Every verb is one transaction. A verb that ends something writes the revocations that follow from it in the same
+transaction; when it has returned, nothing is issued any more for what it ended. Two calls that compete for one artifact get
+different answers: exactly one is `Fresh`. Backends pass `carnet.testing.storage`, the public conformance suite.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from carnet.ambient import Instant
+from carnet.issuer.storage.records import (
+    Account,
+    Artifact,
+    ArtifactKind,
+    Client,
+    Consent,
+    Digest,
+    Event,
+    Revocation,
+    Session,
+    SigningKeyRecord,
+)
+
+
+class StorageError(Exception):
+    """The database could not do what was asked; nothing was changed."""
+
+
+class AlreadyExistsError(StorageError):
+    """A record with this key is there already (an email, a client_id, a digest)."""
+
+
+class StaleError(StorageError):
+    """The record was changed since it was read: read it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """This caller, and no other, has spent the artifact; what it was spent into is stored."""
+
+    artifact: Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Somebody else has spent it before."""
+
+    artifact: Artifact
+    spent_at: Instant
+    receipt: bytes | None
+    """What the spender left for a retry: the sealed successor."""
+    successor_unused: bool
+    """Whether all that it was spent into is still unspent and unrevoked."""
+    replays: int
+    """How often `replay` has counted a retry in this family during the last hour."""
+
+
+class Artifacts(Protocol):
+    """Codes, refresh tokens, invitations, replay ids: everything that is handed out and redeemed once."""
+
+    async def put(self, artifact: Artifact) -> bool:
+        """Store a new artifact. False, and nothing stored, if its session has ended, its account is disabled or its client is gone.
+
+        Raises:
+            AlreadyExistsError: this digest is there already (that is how a replay id is caught).
+        """
+
+    async def get(self, kind: ArtifactKind, digest: Digest, *, at: Instant) -> Artifact | Spent | None:
+        """Look at it: unspent, spent, or None when it is unknown, expired or revoked."""
+
+    async def spend(
+        self,
+        kind: ArtifactKind,
+        digest: Digest,
+        *,
+        at: Instant,
+        into: Sequence[Artifact] = (),
+        receipt: bytes | None = None,
+    ) -> Fresh | Spent | None:
+        """Spend it and store what it was spent into, or neither.
+
+        None when it is unknown, expired or revoked, or when its session has ended, its account is disabled or its client is
+        gone: then nothing is stored.
+        """
+
+    async def replay(
+        self, kind: ArtifactKind, digest: Digest, *, at: Instant, window: int, per_hour: int
+    ) -> bytes | None:
+        """Take the receipt of a spent artifact once more and count it.
+
+        None unless it was spent less than `window` seconds ago, its successor is unused, and fewer than `per_hour` replays of
+        its family were counted in the last hour.
+        """
+
+    async def revoke_family(self, family: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> int:
+        """End all artifacts of a family; the answer is how many lived."""
+
+    async def families(self, subject: str, *, at: Instant) -> list[Artifact]:
+        """The live refresh tokens of a subject, newest first: what an account page lists."""
+
+
+class Accounts(Protocol):
+    async def add(self, account: Account) -> None:
+        """Raises AlreadyExistsError if the subject, or the email without regard to case, is taken."""
+
+    async def get(self, subject: str) -> Account | None: ...
+
+    async def by_email(self, email: str) -> Account | None: ...
+
+    async def list(self, *, after: str | None = None, limit: int = 100, search: str | None = None) -> list[Account]:
+        """A page in the order of emails; `after` is the last email of the page before; `search` is part of an email or name."""
+
+    async def count(self) -> int: ...
+
+    async def replace(self, before: Account, after: Account, *, revocations: Sequence[Revocation] = ()) -> None:
+        """Compare and swap the whole record (the subject stays).
+
+        If `after` is disabled and `before` was not, all sessions and artifacts of the subject end in the same transaction.
+
+        Raises:
+            StaleError: the stored record is not `before`.
+            AlreadyExistsError: the new email is taken.
+        """
+
+    async def remove(self, subject: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> bool:
+        """Delete it with its sessions, consents and artifacts; False if there is none."""
+
+
+class Clients(Protocol):
+    async def add(self, client: Client) -> None: ...
+
+    async def get(self, client_id: str) -> Client | None: ...
+
+    async def list(self, *, after: str | None = None, limit: int = 100) -> list[Client]:
+        """A page in the order of client_ids."""
+
+    async def replace(self, before: Client, after: Client, *, revocations: Sequence[Revocation] = ()) -> None:
+        """Compare and swap; raises StaleError."""
+
+    async def remove(self, client_id: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> bool:
+        """Delete it with its consents and artifacts; False if there is none."""
+
+
+class Sessions(Protocol):
+    async def start(self, session: Session, *, ending: str | None = None) -> bool:
+        """Store a new session, ending in the same transaction the one (a sid) that it takes the place of.
+
+        The artifacts of the ended one pass to the new one. False if the account is disabled or gone.
+        """
+
+    async def by_digest(self, digest: Digest) -> Session | None:
+        """Ended and expired ones included: the caller applies the rule."""
+
+    async def get(self, sid: str) -> Session | None: ...
+
+    async def of(self, subject: str, *, at: Instant) -> list[Session]:
+        """The live ones, newest first."""
+
+    async def touch(self, sid: str, *, at: Instant) -> None:
+        """Note that it was seen; never brings back an ended one."""
+
+    async def end(self, sid: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> bool:
+        """End it and all its artifacts; False if it had ended before (the revocations are then not written)."""
+
+    async def end_all(self, subject: str, *, at: Instant, lifetime: int) -> int:
+        """Sign a subject out everywhere: raise the account's epoch, end all sessions and artifacts of the subject.
+
+        Writes one revocation (kind `subject`) with the new epoch, which expires `lifetime` seconds after `at`. The answer is
+        the new epoch; 0 if there is no such account.
+        """
+
+
+class Consents(Protocol):
+    async def get(self, subject: str, client_id: str) -> Consent | None: ...
+
+    async def grant(self, consent: Consent) -> None:
+        """Add its scope to what was allowed before."""
+
+    async def of(self, subject: str) -> list[Consent]: ...
+
+    async def withdraw(
+        self, subject: str, client_id: str, *, at: Instant, revocations: Sequence[Revocation] = ()
+    ) -> bool:
+        """Forget it and end the client's artifacts of that subject."""
+
+
+class SigningKeys(Protocol):
+    async def list(self) -> list[SigningKeyRecord]:
+        """All of them, oldest first."""
+
+    async def add(
+        self, key: SigningKeyRecord, *, only_if_none: bool = False, retiring: str | None = None, retires_at: Instant = 0
+    ) -> bool:
+        """Store it, and give the key `retiring` its end; False if `only_if_none` and there is one."""
+
+    async def retire(
+        self, kid: str, *, at: Instant, compromised: bool = False, revocations: Sequence[Revocation] = ()
+    ) -> bool:
+        """Stop publishing it from `at` on."""
+
+
+class Revocations(Protocol):
+    async def add(self, revocations: Sequence[Revocation]) -> None: ...
+
+    async def publish(self, *, limit: int = 1000) -> list[Revocation]:
+        """Number the committed entries that have no number, in the order of commits and without a gap; the answer is those."""
+
+    async def since(self, sequence: int, *, at: Instant, limit: int = 10_000) -> list[Revocation]:
+        """The published ones with a higher number that have not expired, in order."""
+
+    async def head(self) -> int:
+        """The highest number given so far."""
+
+    async def find(self, kind: str, value: str, *, at: Instant) -> Revocation | None: ...
+
+
+class Throttle(Protocol):
+    """Counters that slow guessing down (rule O12)."""
+
+    async def hit(self, key: str, *, at: Instant, window: int) -> int:
+        """Count one more in the current window of that many seconds; the answer is the count."""
+
+    async def clear(self, key: str) -> None: ...
+
+
+class Events(Protocol):
+    async def add(self, event: Event) -> None: ...
+
+    async def list(
+        self, *, before: int | None = None, limit: int = 100, subject: str | None = None
+    ) -> list[tuple[int, Event]]:
+        """Newest first, with their numbers."""
+
+
+class Store(Protocol):
+    """One deployment's storage."""
+
+    artifacts: Artifacts
+    accounts: Accounts
+    clients: Clients
+    sessions: Sessions
+    consents: Consents
+    signing_keys: SigningKeys
+    revocations: Revocations
+    throttle: Throttle
+    events: Events
+
+    async def migrate(self) -> int:
+        """Bring the schema to this version's; the answer is the schema's number. Raises StorageError if the schema is newer."""
+
+    async def sweep(self, *, at: Instant, limit: int = 500) -> int:
+        """Delete at most about `limit` rows that nobody can need any more; the answer is how many went."""
+
+    async def check(self) -> None:
+        """Raises StorageError if the database does not answer."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,175 @@
+"""The records that the issuer keeps, as frozen values. Secrets are kept as digests or sealed, and do not print."""
+
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+from carnet.ambient import Instant
+
+Digest: TypeAlias = bytes
+"""The SHA-256 of a secret of at least 128 random bits: nothing that the database holds can be presented."""
+
+
+class PasswordHash(Struct, frozen=True):
+    """An Argon2id hash in PHC string form (RFC 9106)."""
+
+    phc: str
+
+    def __repr__(self) -> str:
+        return "PasswordHash(…)"
+
+
+class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A person who can sign in."""
+
+    subject: str
+    """OpenID Connect Core section 2, `sub`: never reassigned, at most 255 ASCII characters, never equal to a client_id."""
+    email: str
+    """As it was typed; looked up without regard to case."""
+    email_verified: bool = False
+    name: str | None = None
+    roles: tuple[str, ...] = ()
+    password: PasswordHash | None = None
+    epoch: int = 0
+    """The subject's epoch (`sep`): access tokens that carry a lower one are refused by guards."""
+    created_at: Instant
+    updated_at: Instant
+    disabled_at: Instant | None = None
+
+
+class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """RFC 7591 section 2: a registered client, under the names of its metadata where they exist."""
+
+    client_id: str
+    client_name: str
+    secret_digest: Digest | None = None
+    """Of a `client_secret` that Carnet made (256 random bits), so that a fast hash suffices; None for a public client."""
+    token_endpoint_auth_method: str = "none"
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
+    response_types: tuple[str, ...] = ("code",)
+    scope: str = ""
+    """The scope values that it may be granted, space-delimited (RFC 6749 section 3.3)."""
+    audiences: tuple[str, ...] = ()
+    """The resource servers that its access tokens may name in `aud`; all of them unless it asks for fewer (RFC 8707)."""
+    roles: tuple[str, ...] = ()
+    """What a client is in its own right: the `roles` of its client-credentials tokens."""
+    first_party: bool = False
+    """Consent is not asked for: whoever runs the issuer runs the client too."""
+    access_token_lifetime: int | None = None
+    """Seconds; None: the issuer's default."""
+    epoch: int = 0
+    created_at: Instant
+    updated_at: Instant
+    metadata: dict[str, Any] = {}
+    """Other metadata of RFC 7591 and its extensions, as registered."""
+
+    def __repr__(self) -> str:
+        return f"Client(client_id={self.client_id!r}, client_name={self.client_name!r})"
+
+
+class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A browser that is signed in. It exists only once every proof that the sign-in needs has been given (rule O9)."""
+
+    sid: str
+    """OpenID Connect Front-Channel Logout section 3: the session's public name; not a secret."""
+    digest: Digest
+    """Of the cookie's value."""
+    subject: str
+    auth_time: Instant
+    amr: tuple[str, ...]
+    """RFC 8176: how the person proved who they are."""
+    acr: str | None = None
+    created_at: Instant
+    seen_at: Instant
+    expires_at: Instant
+    """The absolute end; the idle end is `seen_at` plus the issuer's idle lifetime."""
+    ended_at: Instant | None = None
+    user_agent: str | None = None
+    address: str | None = None
+
+
+class Consent(Struct, frozen=True, kw_only=True):
+    """What a person allowed a client."""
+
+    subject: str
+    client_id: str
+    scope: tuple[str, ...]
+    granted_at: Instant
+
+
+class SigningKeyRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of the issuer's signing keys: published, then signing, then published until its last token has expired."""
+
+    kid: str
+    alg: str
+    public: dict[str, Any]
+    """The public JWK (RFC 7517)."""
+    sealed: bytes
+    """The private JWK, sealed under the deployment's secret key."""
+    created_at: Instant
+    signs_from: Instant
+    """Before that it is only published, so that every verifier has fetched it when the first token comes."""
+    retires_at: Instant | None = None
+    """From then on it is not published any more; set when its successor is made."""
+    compromised_at: Instant | None = None
+
+    def __repr__(self) -> str:
+        return f"SigningKeyRecord(kid={self.kid!r}, alg={self.alg!r})"
+
+
+ArtifactKind: TypeAlias = Literal["code", "refresh_token", "invitation", "replay_id", "ticket"]
+"""`code`: RFC 6749 section 4.1.2; `refresh_token`: section 1.5; `invitation`: a one-time link that makes an account or
+sets a password; `replay_id`: a `jti` or nonce that must not come twice; `ticket`: a step of a sign-in that is not yet a
+session. A new kind is a new word here and nothing else in storage."""
+
+
+class Artifact(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something handed out that is redeemed later: found by the digest of its secret."""
+
+    kind: ArtifactKind
+    digest: Digest
+    family: str | None = None
+    """All that descends from one approval (RFC 9700 section 4.14.2); it ends as a whole."""
+    subject: str | None = None
+    client_id: str | None = None
+    sid: str | None = None
+    document: bytes = b""
+    """What the kind needs, as JSON written by its owner; storage does not look inside."""
+    created_at: Instant
+    expires_at: Instant
+
+    def __repr__(self) -> str:
+        return f"Artifact(kind={self.kind!r}, family={self.family!r})"
+
+
+RevocationKind: TypeAlias = Literal["session", "family", "token", "subject", "client", "key"]
+
+
+class Revocation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An entry of the epoch map: what has been taken back, until the last access token that it concerns has expired."""
+
+    kind: RevocationKind
+    value: str
+    """The `sid`, the family, the `jti`, the `sub`, the `client_id` or the `kid`."""
+    epoch: int | None = None
+    """For `subject` and `client`: tokens that carry a lower epoch are refused; otherwise None: refused outright."""
+    expires_at: Instant
+    sequence: int | None = None
+    """Its place in the order of commits; given by the publisher, None until then."""
+
+
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of the audit trail. Never a secret, never a token."""
+
+    at: Instant
+    name: str
+    """A stable word such as `sign_in.succeeded`, `sign_in.failed`, `refresh_token.reused`, `roles.changed`."""
+    subject: str | None = None
+    client_id: str | None = None
+    sid: str | None = None
+    actor: str | None = None
+    """Who did it where that is not the subject: an administrator's subject, or `cli`."""
+    address: str | None = None
+    detail: dict[str, Any] = {}
