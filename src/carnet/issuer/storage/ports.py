@@ -61,7 +61,9 @@ class Artifacts(Protocol):
     """Codes, refresh tokens, invitations, replay ids: everything that is handed out and redeemed once."""
 
     async def put(self, artifact: Artifact) -> bool:
-        """Store a new artifact. False, and nothing stored, if its session has ended, its account is disabled or its client is gone.
+        """Store a new artifact.
+
+        False, and nothing is stored, if its session has ended, its account is disabled or its client is gone.
 
         Raises:
             AlreadyExistsError: this digest is there already (that is how a replay id is caught).
