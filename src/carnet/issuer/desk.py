@@ -1,0 +1,32 @@
+"""The frozen composition that every endpoint, grant and login method gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from carnet.ambient import Ambient
+from carnet.issuer.config import Config
+from carnet.issuer.storage.ports import Store
+
+if TYPE_CHECKING:  # these know the desk's neighbours themselves: no circle at run time
+    from carnet.issuer.keyring import Keyring
+    from carnet.issuer.pages import Pages
+    from carnet.issuer.passwords import Passwords
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What is on the issuer's desk; `carnet.issuer.app.open_desk` makes it."""
+
+    config: Config
+    store: Store
+    keyring: Keyring
+    ambient: Ambient
+    passwords: Passwords
+    pages: Pages
+    secret: bytes = field(repr=False)
+    """The deployment's secret key, at least 32 bytes: `Sealer` and `derive` make keys for one purpose each from it."""
+    metadata: Mapping[str, Any]
+    """RFC 8414 section 2: what discovery says; made from what is really there."""
