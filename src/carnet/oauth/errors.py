@@ -1,0 +1,145 @@
+"""RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1, OpenID Connect Core section 3.1.2.6: the errors of the protocol."""
+
+from typing import ClassVar
+
+
+class OAuthError(Exception):
+    """A refusal in the words of the RFCs: a code and a public sentence, and a private reason for the log.
+
+    Only `code` and `description` are ever sent; `why` never leaves the process.
+    """
+
+    code: ClassVar[str]
+    status: ClassVar[int] = 400
+
+    def __init__(self, description: str, *, why: str = "") -> None:
+        super().__init__(f"{self.code}: {description}" + (f" ({why})" if why else ""))
+        self.description = _printable(description)
+        self.why = why
+
+    def to_json(self) -> dict[str, str]:
+        """RFC 6749 section 5.2."""
+        return {"error": self.code, "error_description": self.description}
+
+
+def _printable(sentence: str) -> str:
+    """RFC 6749 section 5.2: an error_description has the characters %x20-21 / %x23-5B / %x5D-7E and no others."""
+    kept = sentence.replace('"', "'")
+    return "".join(character if " " <= character <= "~" and character != "\\" else "?" for character in kept)
+
+
+class InvalidRequestError(OAuthError):
+    code = "invalid_request"
+
+
+class PayloadTooLargeError(InvalidRequestError):
+    """RFC 9110 section 15.5.14."""
+
+    status = 413
+
+
+class UnsupportedMediaTypeError(InvalidRequestError):
+    """RFC 9110 section 15.5.16."""
+
+    status = 415
+
+
+class InvalidClientError(OAuthError):
+    code = "invalid_client"
+    status = 401
+
+
+class InvalidGrantError(OAuthError):
+    code = "invalid_grant"
+
+
+class UnauthorizedClientError(OAuthError):
+    code = "unauthorized_client"
+
+
+class UnsupportedGrantTypeError(OAuthError):
+    code = "unsupported_grant_type"
+
+
+class UnsupportedResponseTypeError(OAuthError):
+    code = "unsupported_response_type"
+
+
+class InvalidScopeError(OAuthError):
+    code = "invalid_scope"
+
+
+class InvalidTargetError(OAuthError):
+    """RFC 8707 section 2."""
+
+    code = "invalid_target"
+
+
+class AccessDeniedError(OAuthError):
+    code = "access_denied"
+
+
+class ServerError(OAuthError):
+    code = "server_error"
+    status = 500
+
+
+class TemporarilyUnavailableError(OAuthError):
+    code = "temporarily_unavailable"
+    status = 503
+    retry_after: ClassVar[int] = 5
+    """RFC 9110 section 10.2.3, in seconds."""
+
+
+class TooManyFailuresError(TemporarilyUnavailableError):
+    """RFC 6585 section 4."""
+
+    status = 429
+    retry_after = 60
+
+
+class LoginRequiredError(OAuthError):
+    code = "login_required"
+
+
+class ConsentRequiredError(OAuthError):
+    code = "consent_required"
+
+
+class InteractionRequiredError(OAuthError):
+    code = "interaction_required"
+
+
+class AccountSelectionRequiredError(OAuthError):
+    code = "account_selection_required"
+
+
+class RequestNotSupportedError(OAuthError):
+    code = "request_not_supported"
+
+
+class RequestUriNotSupportedError(OAuthError):
+    code = "request_uri_not_supported"
+
+
+class RegistrationNotSupportedError(OAuthError):
+    code = "registration_not_supported"
+
+
+class InvalidTokenError(OAuthError):
+    """RFC 6750 section 3.1."""
+
+    code = "invalid_token"
+    status = 401
+
+
+class InsufficientScopeError(OAuthError):
+    """RFC 6750 section 3.1."""
+
+    code = "insufficient_scope"
+    status = 403
+
+    def __init__(self, description: str, *, scope: str, why: str = "") -> None:
+        """`scope`: the scope values that would suffice, space-delimited."""
+        super().__init__(description, why=why)
+        self.scope = scope

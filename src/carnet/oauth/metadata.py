@@ -1,0 +1,27 @@
+"""RFC 8414, OpenID Connect Discovery: where an issuer's metadata is, and the check that it is the issuer's."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class MetadataError(ValueError):
+    """A document that is not the metadata of the issuer that was asked."""
+
+
+def well_known_paths(issuer: str) -> tuple[str, str]:
+    """The paths of the OpenID Connect document (appended: Discovery section 4) and of the OAuth one (inserted: RFC 8414
+    section 3.1), from the root of the issuer's host."""
+    path = urlsplit(issuer).path.rstrip("/")
+    return f"{path}/.well-known/openid-configuration", f"/.well-known/oauth-authorization-server{path}"
+
+
+def check(document: Mapping[str, Any], *, issuer: str) -> Mapping[str, Any]:
+    """RFC 8414 section 3.3: the document's issuer must be identical to the one whose metadata was asked for.
+
+    Raises:
+        MetadataError: it is not.
+    """
+    if document.get("issuer") != issuer:
+        raise MetadataError(f"The metadata speaks for {document.get('issuer')!r}, not for {issuer!r}.")
+    return document
