@@ -22,53 +22,55 @@ class SignIn:
     acr: str | None = None
 
 
-def claims(
-    *,
-    issuer: str,
-    subject: str,
-    audience: Sequence[str],
-    client_id: str,
-    scope: Scope,
-    issued_at: Instant,
-    expires_at: Instant,
-    token_id: str,
-    roles: Sequence[str] = (),
-    sign_in: SignIn | None = None,
-    sid: str | None = None,
-    epoch: int | None = None,
-) -> dict[str, Any]:
-    """Section 2.2: the claims of an access token, and Carnet's `sid` and `sep` (the subject's epoch).
-
-    Raises:
-        ValueError: it would name no audience, or expire before it is issued.
-    """
-    if not audience:
-        raise ValueError("An access token names its audience.")
-    if expires_at <= issued_at:
-        raise ValueError("An access token expires after it is issued.")
-    made: dict[str, Any] = {
-        "iss": issuer,
-        "sub": subject,
-        "aud": audience[0] if len(audience) == 1 else list(audience),
-        "exp": expires_at,
-        "iat": issued_at,
-        "jti": token_id,
-        "client_id": client_id,
-        "scope": join(scope),
-        "roles": list(roles),
-    }
-    if sign_in is not None:
-        made |= sign_in_claims(sign_in)
-    if sid is not None:
-        made["sid"] = sid
-    if epoch is not None:
-        made["sep"] = epoch
-    return made
-
-
 def sign_in_claims(sign_in: SignIn) -> dict[str, Any]:
     """Section 2.2.1: `auth_time`, `amr` and, where there is one, `acr`."""
     made: dict[str, Any] = {"auth_time": sign_in.auth_time, "amr": list(sign_in.amr)}
     if sign_in.acr is not None:
         made["acr"] = sign_in.acr
     return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessToken:
+    """What an access token says."""
+
+    issuer: str
+    subject: str
+    audience: Sequence[str]
+    client_id: str
+    scope: Scope
+    issued_at: Instant
+    expires_at: Instant
+    token_id: str
+    roles: Sequence[str] = ()
+    sign_in: SignIn | None = None
+    """None: no person is behind it."""
+    sid: str | None = None
+    epoch: int | None = None
+    """Carnet's `sep`: the subject's epoch, below which guards refuse a token."""
+
+    def claims(self) -> dict[str, Any]:
+        """Section 2.2.
+
+        Raises:
+            ValueError: it would name no audience, or expire before it is issued.
+        """
+        if not self.audience:
+            raise ValueError("An access token names its audience.")
+        if self.expires_at <= self.issued_at:
+            raise ValueError("An access token expires after it is issued.")
+        made: dict[str, Any] = {
+            "iss": self.issuer,
+            "sub": self.subject,
+            "aud": self.audience[0] if len(self.audience) == 1 else list(self.audience),
+            "exp": self.expires_at,
+            "iat": self.issued_at,
+            "jti": self.token_id,
+            "client_id": self.client_id,
+            "scope": join(self.scope),
+            "roles": list(self.roles),
+        }
+        if self.sign_in is not None:
+            made |= sign_in_claims(self.sign_in)
+        optional = {"sid": self.sid, "sep": self.epoch}
+        return made | {name: value for name, value in optional.items() if value is not None}

@@ -1,6 +1,7 @@
 """OpenID Connect Core section 2: ID tokens."""
 
 from base64 import urlsafe_b64encode
+from dataclasses import dataclass
 from hashlib import sha256, sha384, sha512
 from typing import Any, Final
 
@@ -35,28 +36,30 @@ def at_hash(access_token: str, alg: str) -> str:
     return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode("ascii")
 
 
-def claims(
-    *,
-    issuer: str,
-    subject: str,
-    client_id: str,
-    issued_at: Instant,
-    expires_at: Instant,
-    sign_in: SignIn,
-    nonce: str | None = None,
-    sid: str | None = None,
-    access_token_hash: str | None = None,
-) -> dict[str, Any]:
-    """Section 2: the claims of an ID token; `sid` is that of Front-Channel Logout section 3."""
-    made: dict[str, Any] = {
-        "iss": issuer,
-        "sub": subject,
-        "aud": client_id,
-        "exp": expires_at,
-        "iat": issued_at,
-        **sign_in_claims(sign_in),
-    }
-    for name, value in (("nonce", nonce), ("sid", sid), ("at_hash", access_token_hash)):
-        if value is not None:
-            made[name] = value
-    return made
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdToken:
+    """What an ID token says."""
+
+    issuer: str
+    subject: str
+    client_id: str
+    issued_at: Instant
+    expires_at: Instant
+    sign_in: SignIn
+    nonce: str | None = None
+    sid: str | None = None
+    """Front-Channel Logout section 3."""
+    access_token_hash: str | None = None
+
+    def claims(self) -> dict[str, Any]:
+        """Section 2."""
+        made: dict[str, Any] = {
+            "iss": self.issuer,
+            "sub": self.subject,
+            "aud": self.client_id,
+            "exp": self.expires_at,
+            "iat": self.issued_at,
+            **sign_in_claims(self.sign_in),
+        }
+        optional = {"nonce": self.nonce, "sid": self.sid, "at_hash": self.access_token_hash}
+        return made | {name: value for name, value in optional.items() if value is not None}

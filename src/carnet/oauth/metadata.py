@@ -10,8 +10,11 @@ class MetadataError(ValueError):
 
 
 def well_known_paths(issuer: str) -> tuple[str, str]:
-    """The paths of the OpenID Connect document (appended: Discovery section 4) and of the OAuth one (inserted: RFC 8414
-    section 3.1), from the root of the issuer's host."""
+    """Where the two documents are, as paths from the root of the issuer's host.
+
+    The OpenID Connect one is appended to the issuer's path (Discovery section 4), the OAuth one is inserted before it (RFC
+    8414 section 3.1).
+    """
     path = urlsplit(issuer).path.rstrip("/")
     return f"{path}/.well-known/openid-configuration", f"/.well-known/oauth-authorization-server{path}"
 

@@ -23,7 +23,8 @@ class Parameters:
     __slots__ = ("_values",)
 
     def __init__(self, pairs: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> None:
-        """
+        """Take the decoded pairs.
+
         Raises:
             InvalidRequestError: a parameter is repeated that must not be.
         """
@@ -47,7 +48,8 @@ class Parameters:
         return values[0] if values else None
 
     def require(self, name: str) -> str:
-        """
+        """Its value.
+
         Raises:
             InvalidRequestError: it is absent or empty.
         """
