@@ -1,0 +1,186 @@
+"""RFC 6265bis, OpenID Connect Core section 3.1.2.3: who sits at the browser: its cookies, its session, its forms."""
+
+import hmac
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from carnet.ambient import Instant, lapsed
+from carnet.issuer.config import Config
+from carnet.issuer.desk import Desk
+from carnet.issuer.http_security import client_address, leave_cookie
+from carnet.issuer.refusals import RefusalError
+from carnet.issuer.revoking import entry
+from carnet.issuer.storage.records import Account, Digest, Session
+from carnet.oauth.errors import InvalidRequestError
+from carnet.oauth.parameters import Parameters, parse
+from carnet.sealing import derive
+
+SESSION_COOKIE = "carnet_session"
+BROWSER_COOKIE = "carnet_browser"
+
+TOUCH_INTERVAL = 60
+"""Seconds: a session's `seen_at` is written at most so often."""
+
+_BROWSER_LIFETIME = 400 * 86_400
+"""RFC 6265bis section 5.5: no cookie lives longer."""
+
+_FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request from a browser, and who is signed in there."""
+
+    browser: str = field(repr=False)
+    """The value of the browser's own cookie."""
+    session: Session | None = None
+    account: Account | None = None
+    """Both or neither, and never a disabled account."""
+
+    @property
+    def browser_digest(self) -> Digest:
+        """What a sealed flow is tied to."""
+        return sha256(self.browser.encode()).digest()
+
+
+async def visit(request: Request, desk: Desk) -> Visit:
+    """Say who is there. A browser without a well-formed cookie of its own gets one with the answer."""
+    browser = _cookie(request, desk.config, BROWSER_COOKIE)
+    if len(browser) != 22:
+        browser = _random(desk, 16)
+        leave_cookie(request, _set_cookie(desk.config, BROWSER_COOKIE, browser, lifetime=_BROWSER_LIFETIME))
+    nobody = Visit(browser)
+    value = _cookie(request, desk.config, SESSION_COOKIE)
+    session = await desk.store.sessions.by_digest(_digest(value)) if len(value) == 43 else None
+    now = desk.ambient.now()
+    if session is None or not alive(session, desk.config, at=now):
+        return nobody
+    account = await desk.store.accounts.get(session.subject)
+    if account is None or account.disabled_at is not None:
+        return nobody
+    if now - session.seen_at >= TOUCH_INTERVAL:
+        await desk.store.sessions.touch(session.sid, at=now)
+    return replace(nobody, session=session, account=account)
+
+
+def alive(session: Session, config: Config, *, at: Instant) -> bool:
+    """Whether a session has neither been ended, nor reached its end, nor been left alone for too long."""
+    return (
+        session.ended_at is None
+        and not lapsed(session.expires_at, at=at)
+        and not lapsed(session.seen_at + config.lifetimes.session_idle, at=at)
+    )
+
+
+async def sign_in(
+    request: Request, desk: Desk, visit: Visit, account: Account, *, amr: tuple[str, ...], acr: str | None = None
+) -> Visit:
+    """Start a session, once every proof has been given (rule O9).
+
+    Rule O15: it is always a new one with a new cookie. The one that it takes the place of ends; what that one's apps hold
+    passes to the new one if it is the same person's, and ends with it if it is another's.
+
+    Raises:
+        RefusalError: the account was disabled meanwhile.
+    """
+    now = desk.ambient.now()
+    value = _random(desk, 32)
+    address = client_address(request, desk.config)
+    session = Session(
+        sid=_random(desk, 16),
+        digest=_digest(value),
+        subject=account.subject,
+        auth_time=now,
+        amr=amr,
+        acr=acr,
+        created_at=now,
+        seen_at=now,
+        expires_at=now + desk.config.lifetimes.session,
+        user_agent=request.headers.get("user-agent", "")[:255] or None,
+        address=str(address) if address else None,
+    )
+    before = visit.session
+    ending = before.sid if before and before.subject == account.subject else None
+    if before and ending is None:
+        await end_session(desk, before)
+    if not await desk.store.sessions.start(session, ending=ending):
+        raise RefusalError(403, "disabled")
+    leave_cookie(request, _set_cookie(desk.config, SESSION_COOKIE, value, lifetime=desk.config.lifetimes.session))
+    return replace(visit, session=session, account=account)
+
+
+async def sign_out(request: Request, desk: Desk, visit: Visit) -> Visit:
+    """End the session that is signed in here, with all that its apps hold, and forget its cookie."""
+    if visit.session is not None:
+        await end_session(desk, visit.session)
+    leave_cookie(request, _set_cookie(desk.config, SESSION_COOKIE, "", lifetime=0))
+    return Visit(visit.browser)
+
+
+async def end_session(desk: Desk, session: Session) -> bool:
+    """End one session, with all that its apps hold; False if it had ended before."""
+    now = desk.ambient.now()
+    revocation = entry("session", session.sid, desk.config, at=now)
+    return await desk.store.sessions.end(session.sid, at=now, revocations=(revocation,))
+
+
+def csrf_field(desk: Desk, visit: Visit, purpose: str) -> str:
+    """The value of a form's `csrf` field: it serves one purpose, in this browser, for this session."""
+    key = derive(desk.secret, "csrf")
+    bound = "\0".join((purpose, visit.browser, visit.session.sid if visit.session else ""))
+    return urlsafe_b64encode(hmac.digest(key, bound.encode(), "sha256")).decode().rstrip("=")
+
+
+async def check_form(request: Request, desk: Desk, visit: Visit, purpose: str) -> Parameters:
+    """The fields of a form that this browser got from us for this purpose.
+
+    Raises:
+        RefusalError: it comes from elsewhere, is no form, or repeats a field.
+    """
+    if not _own_origin(request, desk.config):
+        raise RefusalError(403, "foreign_form", why="the Origin is not the issuer's")
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise RefusalError(415, "no_form")
+    try:
+        fields = parse(await request.body())
+    except InvalidRequestError as error:
+        raise RefusalError(400, "no_form", why=str(error)) from None
+    if not hmac.compare_digest((fields.get("csrf") or "").encode(), csrf_field(desk, visit, purpose).encode()):
+        raise RefusalError(403, "stale_form", why="the csrf field is not this browser's")
+    return fields
+
+
+def _own_origin(request: Request, config: Config) -> bool:
+    """Fetch, section "Origin header": every browser sends it with a POST; where it is missing, Fetch Metadata must speak."""
+    origins = request.headers.getlist("origin")
+    if origins:
+        url = urlsplit(config.issuer)
+        return origins == [f"{url.scheme}://{url.netloc}".lower()]
+    return request.headers.getlist("sec-fetch-site") == ["same-origin"]
+
+
+def cookie_name(config: Config, name: str) -> str:
+    """RFC 6265bis section 4.1.3.2: with TLS the prefix keeps other hosts and plain http from setting it."""
+    return f"__Host-{name}" if config.secure else name
+
+
+def _cookie(request: Request, config: Config, name: str) -> str:
+    value = request.cookies.get(cookie_name(config, name), "")
+    return value if value.isascii() and value.replace("-", "").replace("_", "").isalnum() else ""
+
+
+def _set_cookie(config: Config, name: str, value: str, *, lifetime: int) -> str:
+    secure = "; Secure" if config.secure else ""
+    return f"{cookie_name(config, name)}={value}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite=Lax{secure}"
+
+
+def _random(desk: Desk, length: int) -> str:
+    return urlsafe_b64encode(desk.ambient.entropy(length)).decode().rstrip("=")
+
+
+def _digest(value: str) -> Digest:
+    return sha256(value.encode()).digest()

@@ -1,0 +1,21 @@
+"""Entries of the epoch map: how long they live, and the ones that follow from common changes."""
+
+from carnet.ambient import Instant
+from carnet.issuer.config import Config
+from carnet.issuer.storage.records import Revocation, RevocationKind
+
+LONGEST_ACCESS_TOKEN = 3600
+"""Seconds: no client's `access_token_lifetime` goes beyond it."""
+
+_MARGIN = 100
+"""Seconds: guards' leeway 60, a token that is being issued meanwhile 10, lag 30."""
+
+
+def entry_lifetime(config: Config) -> int:
+    """Seconds that an entry lives: until the last access token that it could concern has expired everywhere."""
+    return max(config.lifetimes.access_token, LONGEST_ACCESS_TOKEN) + _MARGIN
+
+
+def entry(kind: RevocationKind, value: str, config: Config, *, at: Instant, epoch: int | None = None) -> Revocation:
+    """The entry that takes `value` back from `at` on."""
+    return Revocation(kind=kind, value=value, epoch=epoch, expires_at=at + entry_lifetime(config))
