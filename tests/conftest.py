@@ -1,4 +1,6 @@
-"""What every test may ask for."""
+"""What every test may ask for, and the rule that in continuous integration nothing is skipped."""
+
+import os
 
 import pytest
 
@@ -7,3 +9,24 @@ import pytest
 def anyio_backend() -> str:
     """Carnet runs on asyncio."""
     return "asyncio"
+
+
+def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """With CI set, a missing service, browser or program is a failure: a run that skipped it has proved nothing."""
+    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"Skipped, which is a failure where CI is set: {report.longrepr}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    _forbid_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    report = yield
+    _forbid_skip(report)
+    return report

@@ -2,6 +2,7 @@
 
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -44,6 +45,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     workers: int = 1
+    log_format: Literal["plain", "json"] = "plain"
+    """Lines for people or JSON lines for machines, on standard error."""
     signing_algorithm: str = "ES256"
     scopes: tuple[str, ...] = ("openid", "profile", "email", "offline_access", "roles")
     """Scope values that any client may be given; further ones come from the clients' registrations."""

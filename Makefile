@@ -1,0 +1,68 @@
+# Carnet's tasks. Everything is installed into .venv from the locks in requirements/; a second run installs nothing.
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PIP := $(PYTHON) -m pip install --disable-pip-version-check --no-input --quiet --progress-bar off
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+SHELL := /bin/bash
+
+.PHONY: help demo test lint types bench lock docs system clean
+
+help:  ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/demo.stamp  ## run the issuer, four services and a shop, with sample users
+	@carnet demo $(ARGS)
+
+test: system $(VENV)/node.stamp lint types  ## run every check and every test
+	@python -m pytest $(ARGS)
+
+lint: $(VENV)/test.stamp  ## check style and the direction of imports
+	@ruff check --quiet
+	@ruff format --check --quiet
+	@lint-imports --no-cache | tail -n 3
+
+types: $(VENV)/test.stamp  ## check types, strictly
+	@mypy
+
+bench: $(VENV)/test.stamp $(VENV)/node.stamp  ## measure against peers, in one run
+	@python -m benchmarks $(ARGS)
+
+docs: $(VENV)/test.stamp  ## write what is generated in docs/reference again
+	@python scripts/specifications.py
+	@python scripts/command_reference.py
+
+lock: $(VENV)/bin/uv  ## resolve the dependencies again into requirements/
+	@scripts/lock $(ARGS)
+
+system:
+	@scripts/need chromium postgresql
+
+clean:  ## remove what was installed and made here
+	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(PYTHON):
+	@scripts/make-venv $(VENV)
+
+$(VENV)/demo.stamp: requirements/demo.txt pyproject.toml | $(PYTHON)
+	@echo "Installing Carnet and what the demo needs into $(VENV), a minute or so the first time"
+	@scripts/install $(VENV) requirements/demo.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/test.stamp: requirements/test.txt $(VENV)/demo.stamp
+	@echo "Installing what the tests need into $(VENV), a minute or so the first time"
+	@scripts/install $(VENV) requirements/test.txt
+	@touch $@
+
+$(VENV)/node.stamp: tests/node/package-lock.json $(VENV)/test.stamp
+	@echo "Installing the peers that run under Node"
+	@scripts/link-node $(VENV)
+	@cd tests/node && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(VENV)/bin/uv: | $(PYTHON)
+	@$(PIP) uv
