@@ -1,0 +1,62 @@
+"""OpenID Connect Core section 3.1.2: an authorization request that waits for its person, kept by the browser and not by us."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from urllib.parse import urlencode
+
+import msgspec
+
+from carnet.ambient import Instant, lapsed
+from carnet.issuer.desk import Desk
+from carnet.issuer.refusals import RefusalError
+from carnet.issuer.storage.records import Digest
+from carnet.oauth.parameters import Parameters
+from carnet.sealing import Sealer, SealBrokenError
+
+LIFETIME = 1_800
+"""Seconds that somebody may take to sign in and to decide."""
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to `/authorize` and when it began; `seal_flow` makes the `flow` parameter of our pages of it."""
+
+    pairs: tuple[tuple[str, str], ...]
+    began_at: Instant
+    """What happens on our pages after it meets `prompt` and `max_age`."""
+    chosen: str | None = None
+    """The subject that was picked where the client asked for `prompt=select_account`."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """The request's parameters: `login_hint`, `client_id`, `redirect_uri` and so on."""
+        return Parameters(list(self.pairs))
+
+
+def seal_flow(desk: Desk, flow: Flow, *, browser: Digest) -> str:
+    """Seal it for this browser alone (rule O15); the answer stands in URLs."""
+    sealed = _sealer(desk).seal(msgspec.msgpack.encode(flow), context=browser)
+    return urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
+
+
+def open_flow(desk: Desk, sealed: str, *, browser: Digest) -> Flow:
+    """Open what `seal_flow` made.
+
+    Raises:
+        RefusalError: it is not ours, not this browser's, or older than half an hour.
+    """
+    try:
+        raw = urlsafe_b64decode(sealed.encode("ascii") + b"=" * (-len(sealed) % 4))
+        flow = msgspec.msgpack.decode(_sealer(desk).open(raw, context=browser), type=Flow)
+    except (ValueError, SealBrokenError):
+        raise RefusalError(400, "stale_flow", why="the flow is not this browser's") from None
+    if lapsed(flow.began_at + LIFETIME, at=desk.ambient.now()):
+        raise RefusalError(400, "stale_flow", why="the flow is too old")
+    return flow
+
+
+def resume_url(desk: Desk, flow: Flow, *, browser: Digest) -> str:
+    """Where a page of ours sends the browser when it is done; everything is checked again there."""
+    return f"{desk.config.issuer}/authorize?{urlencode({'flow': seal_flow(desk, flow, browser=browser)})}"
+
+
+def _sealer(desk: Desk) -> Sealer:
+    return Sealer(desk.secret, "flow", ambient=desk.ambient)
