@@ -1,0 +1,219 @@
+"""RFC 7519, RFC 8725: signed JSON Web Tokens, made and verified. Compact serialization only (rule J12)."""
+
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
+from typing import Any
+
+from carnet.ambient import Instant
+from carnet.jose import base64url
+from carnet.jose.algorithms import signature_algorithm
+from carnet.jose.claims import (
+    check_audience,
+    check_issuer,
+    check_presence,
+    check_strings,
+    check_times,
+    check_type,
+    media_type,
+)
+from carnet.jose.errors import (
+    AlgorithmNotAllowedError,
+    MalformedError,
+    SignatureInvalidError,
+    TooLargeError,
+    UnknownKeyError,
+    shown,
+)
+from carnet.jose.header import parse_header
+from carnet.jose.key_set import KeySet
+from carnet.jose.keys import SigningKey
+from carnet.jose.recent_tokens import Entry, RecentTokens
+from carnet.jose.strict_json import JsonObject, encode_object, parse_object
+from carnet.jose.verified import Verified, verified
+
+MAX_TOKEN_LENGTH = 8 * 1024
+"""Characters, unless a verifier is told otherwise."""
+ABSOLUTE_MAX_TOKEN_LENGTH = 64 * 1024
+
+_OWN_HEADERS = frozenset({"alg", "kid", "typ", "crit", "b64"})
+_MAX_KNOWN_HEADERS = 64
+
+
+def sign_jwt(claims: Mapping[str, Any], key: SigningKey, *, typ: str, headers: Mapping[str, Any] | None = None) -> str:
+    """Sign claims as they are; nothing is added to them.
+
+    `typ` says what kind of token it is (RFC 8725 section 3.11). The header has `alg`, `kid` and `typ`, and `headers` besides.
+
+    Raises:
+        MalformedError: a claim that JSON does not have, or a header that is not the caller's to set.
+    """
+    segment = _extended_header(key, typ, headers) if headers else _header(key.alg, key.kid, typ)
+    signed = segment + b"." + base64url.encode(encode_object(claims))
+    return (signed + b"." + base64url.encode(key.sign(signed))).decode("ascii")
+
+
+@lru_cache(maxsize=256)
+def _header(alg: str, kid: str | None, typ: str) -> bytes:
+    return base64url.encode(encode_object(_header_members(alg, kid, typ)))
+
+
+def _header_members(alg: str, kid: str | None, typ: str) -> dict[str, Any]:
+    return {"alg": alg, "typ": typ} if kid is None else {"alg": alg, "kid": kid, "typ": typ}
+
+
+def _extended_header(key: SigningKey, typ: str, headers: Mapping[str, Any]) -> bytes:
+    own = _OWN_HEADERS.intersection(headers)
+    if own:
+        raise MalformedError(f"The header parameters {', '.join(sorted(own))} are not the caller's to set.")
+    return base64url.encode(encode_object(_header_members(key.alg, key.kid, typ) | dict(headers)))
+
+
+class JwtVerifier:
+    """Verifies one kind of JWT from one issuer for one audience.
+
+    Whatever is wrong with a token is a `JoseError`. The order of the checks: length, form, `typ`, `alg`, key, signature, claims.
+    """
+
+    __slots__ = (
+        "_admit", "_algorithms", "_audience", "_forbidden", "_headers", "_issuer", "_keys", "_leeway", "_max_length", "_recent",
+        "_required", "_rule", "_types",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913 - a verifier is its policy: each rule is named where it is made
+        self,
+        *,
+        keys: KeySet,
+        algorithms: Collection[str],
+        issuer: str,
+        audience: str | Collection[str],
+        typ: str | Collection[str | None],
+        leeway: int = 0,
+        required: Collection[str] = ("exp", "iat", "sub"),
+        forbidden: Collection[str] = (),
+        rule: Callable[[JsonObject], None] | None = None,
+        admit: Callable[[Verified], None] | None = None,
+        max_length: int = MAX_TOKEN_LENGTH,
+        cache_size: int = 1024,
+    ) -> None:
+        """State the whole policy; `iss` and `aud` are always required.
+
+        Args:
+            keys: who may have signed.
+            algorithms: the allow-list, exact names.
+            issuer: the one `iss`.
+            audience: the one `aud`, or several names of the one who verifies; a token must have one of them.
+            typ: the kind of token. None among several stands for a token without `typ`.
+            leeway: seconds by which clocks may differ.
+            required: claims that must be there besides `iss` and `aud`.
+            forbidden: claims that must not be there.
+            rule: a further rule of this kind of token; it raises a JoseError.
+            admit: is asked last about every token, remembered ones included, so that what was taken back is refused; it raises a
+                JoseError.
+            max_length: characters; longer tokens are refused unread. At most 65536.
+            cache_size: how many verified tokens are remembered; 0 for none.
+
+        Raises:
+            ValueError: a part of the policy is empty or out of its range.
+            UnsupportedError: there is no such algorithm.
+        """
+        self._audience = frozenset({audience} if isinstance(audience, str) else audience)
+        types = (typ,) if isinstance(typ, str) else tuple(typ)
+        if not issuer or not self._audience or "" in self._audience or not types or "" in types or not algorithms:
+            raise ValueError("A verifier needs an issuer, an audience, a type and algorithms; there is no default.")
+        if isinstance(algorithms, str):
+            raise ValueError("algorithms is a collection of names, such as ('ES256',).")  # noqa: TRY004 - a value of the policy
+        if leeway < 0 or cache_size < 0 or not 0 < max_length <= ABSOLUTE_MAX_TOKEN_LENGTH:
+            raise ValueError(f"leeway and cache_size are at least 0, max_length is 1 to {ABSOLUTE_MAX_TOKEN_LENGTH}.")
+        self._keys = keys
+        self._algorithms = frozenset(signature_algorithm(name).name for name in algorithms)
+        self._issuer = issuer
+        self._types = frozenset(None if name is None else media_type(name) for name in types)
+        self._leeway = leeway
+        self._required = tuple(required)
+        self._forbidden = tuple(forbidden)
+        self._rule = rule
+        self._admit = admit
+        self._max_length = max_length
+        self._recent = RecentTokens(cache_size)
+        # The headers of one issuer's tokens are a few strings that come again and again. Only those of verified tokens are
+        # kept, so that nobody else can fill the map.
+        self._headers: dict[bytes, JsonObject] = {}
+
+    def verify(self, token: str, *, at: Instant, keys: KeySet | None = None) -> Verified:
+        """Verify a token as of the instant `at`, with another key set than the verifier's own if one is given.
+
+        Raises:
+            JoseError: it is refused; `code` says why.
+        """
+        if token.__class__ is not str or len(token) > self._max_length:
+            raise _unreadable(token, self._max_length)
+        if keys is None:
+            keys = self._keys
+        entry = self._recent.get(token)
+        if entry is not None:
+            if entry.begin <= at < entry.end and keys.get(entry.kid) is entry.key:
+                if self._admit is not None:
+                    self._admit(entry.verified)
+                return entry.verified
+            self._recent.discard(token)
+        return self._verify(token, at, keys)
+
+    def _verify(self, token: str, at: Instant, keys: KeySet) -> Verified:
+        signed, signature, header_segment, payload = _split(token)
+        header = self._headers.get(header_segment)
+        known = header is not None
+        if header is None:
+            header = parse_header(header_segment)
+            check_type(header.get("typ"), self._types)
+        alg, kid = header["alg"], header.get("kid")
+        key = keys.get(kid)
+        if alg not in self._algorithms:
+            raise AlgorithmNotAllowedError(
+                f"The algorithm is {shown(alg)}, allowed are {', '.join(sorted(self._algorithms))}."
+            )
+        if key is None:
+            raise UnknownKeyError(f"No key has the kid {shown(kid)}.")
+        if key.alg != alg:
+            raise AlgorithmNotAllowedError(f"The algorithm is {shown(alg)}, but the key {shown(kid)} is for {key.alg}.")
+        if not key.verify(signed, base64url.decode(signature)):
+            raise SignatureInvalidError(f"The signature is not that of the key {shown(kid)}.")
+        if not known:
+            if len(self._headers) >= _MAX_KNOWN_HEADERS:
+                self._headers.clear()
+            self._headers[header_segment] = header
+        claims = parse_object(base64url.decode(payload))
+        check_issuer(claims, self._issuer)
+        check_audience(claims, self._audience)
+        begin, end = check_times(claims, at=at, leeway=self._leeway)
+        check_presence(claims, self._required, self._forbidden)
+        check_strings(claims)
+        if self._rule is not None:
+            self._rule(claims)
+        accepted = verified(header, claims, token)
+        if self._admit is not None:
+            self._admit(accepted)
+        self._recent.put(token, Entry(accepted, kid, key, begin, end))
+        return accepted
+
+    def forget(self) -> None:
+        """Empty the memory of verified tokens. The tokens of a key that leaves the set are refused without it."""
+        self._recent.clear()
+
+
+def _unreadable(token: object, max_length: int) -> MalformedError:
+    if isinstance(token, str):
+        return TooLargeError(f"The token has {len(token)} characters, at most {max_length} are read.")
+    return MalformedError(f"A token is a str, not a {type(token).__name__}.")
+
+
+def _split(token: str) -> tuple[bytes, bytes, bytes, bytes]:
+    """The signed octets, the signature, the header and the payload, still encoded (RFC 7515 section 7.1)."""
+    try:
+        octets = token.encode("ascii")
+    except UnicodeEncodeError:
+        raise MalformedError("The token has characters outside of base64url and dots.") from None
+    signed, _, signature = octets.rpartition(b".")
+    header, dot, payload = signed.partition(b".")
+    if not dot or b"." in payload:
+        raise MalformedError("The token is not three parts with two dots between them (RFC 7515 section 7.1).")
+    return signed, signature, header, payload

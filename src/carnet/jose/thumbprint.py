@@ -1,0 +1,33 @@
+"""RFC 7638, RFC 9278: a key's thumbprint and its URI."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from carnet.jose import base64url
+from carnet.jose.errors import InvalidKeyError, shown
+from carnet.jose.key_types import KEY_TYPES
+from carnet.jose.strict_json import encode_object
+
+_IDENTITIES = {key_type.kty: key_type.identity for key_type in KEY_TYPES}
+_URI_PREFIX = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"
+
+
+def jwk_thumbprint(jwk: Mapping[str, Any]) -> str:
+    """RFC 7638 section 3: the base64url of the SHA-256 of the key's required members.
+
+    Raises:
+        InvalidKeyError: the `kty` is unknown, or a required member is absent or not a string.
+    """
+    kty = jwk.get("kty")
+    if not isinstance(kty, str) or kty not in _IDENTITIES:
+        raise InvalidKeyError(f"The key's type {shown(kty)} is none of {', '.join(_IDENTITIES)}.")
+    members = {name: jwk.get(name) for name in _IDENTITIES[kty]}
+    if not all(isinstance(value, str) for value in members.values()):
+        raise InvalidKeyError(f"A thumbprint needs the members {', '.join(members)} as strings (RFC 7638 section 3.2).")
+    return base64url.text(sha256(encode_object(members)).digest())
+
+
+def thumbprint_uri(thumbprint: str) -> str:
+    """RFC 9278 section 3: a SHA-256 thumbprint as a URI."""
+    return _URI_PREFIX + thumbprint
