@@ -142,7 +142,7 @@ def inspect(text: str, *, at: Instant) -> Unverified:
     """
     if len(text) > LONGEST:
         return Unverified("unknown", "Too long to inspect", at, defects=(f"It is longer than {LONGEST} characters.",))
-    text = _AUTHORIZATION.sub("", text.strip(), count=1).strip().strip("\"'")
+    text = bare(text)
     defects: list[str] = []
     if text.startswith("{"):
         return _json_object(text, at, defects)
@@ -152,6 +152,11 @@ def inspect(text: str, *, at: Instant) -> Unverified:
     return _compact(joined, at, defects, depth=0)
 
 
+def bare(text: str) -> str:
+    """The token of a whole `Authorization` header, or the text itself, without white space and quotation marks around."""
+    return _AUTHORIZATION.sub("", text.strip(), count=1).strip().strip("\"'")
+
+
 # Compact serialization
 
 
@@ -159,7 +164,7 @@ def _compact(text: str, at: Instant, defects: list[str], *, depth: int) -> Unver
     if "~" in text:
         return _disclosures(text, at, defects, depth=depth)
     segments = text.split(".", maxsplit=6)
-    if len(segments) in {4, 5} and segments[0][:2] == "ey":
+    if len(segments) == 5 or (len(segments) == 4 and text.startswith("ey")):
         return _compact_jwe(segments, at, defects)
     if len(segments) in {2, 3}:
         return _compact_jws(segments, at, defects, depth=depth)
