@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from carnet.jose.errors import InvalidKeyError
 from carnet.jose.key_types import KeyType
@@ -51,10 +51,7 @@ class SignatureAlgorithm(ABC):
         """What verifies with a public key; all that depends on the key alone is computed here."""
 
 
-Kind = TypeVar("Kind")
-
-
-def expect(material: object, kind: type[Kind], name: str, what: str) -> Kind:
+def expect(material: object, kind: type, name: str, what: str) -> Any:
     """The key itself; raises InvalidKeyError unless it is of the kind that the algorithm `name` works with."""
     if not isinstance(material, kind):
         raise InvalidKeyError(f"{name} needs {what}; this is a {type(material).__name__}.")
