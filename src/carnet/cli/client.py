@@ -1,0 +1,198 @@
+"""`carnet client`: the OAuth clients."""
+
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from carnet.cli import output
+from carnet.cli.deployment import at_desk, subcommand
+from carnet.cli.errors import CommandError, UsageError
+
+if TYPE_CHECKING:
+    from carnet.issuer.clients import Registered
+    from carnet.issuer.desk import Desk
+    from carnet.issuer.storage.records import Client
+
+ACTOR = "cli"
+PAGE = 500
+
+
+def add(subparsers: Any) -> None:
+    parser = subparsers.add_parser("client", help="OAuth clients", description="OAuth clients.")
+    commands = parser.add_subparsers(metavar="COMMAND", dest="subcommand", required=True)
+
+    create = subcommand(commands, "create", _create, "register a client; its secret is shown this once")
+    create.add_argument("name", metavar="NAME", help="what people read on the consent page")
+    create.add_argument("--client-id", metavar="ID", help="default: a random one")
+    create.add_argument(
+        "--public", action="store_true", help="it cannot keep a secret: an app in a browser or on a phone"
+    )
+    create.add_argument(
+        "--auth-method", metavar="M", help="token_endpoint_auth_method (default: client_secret_basic, or none)"
+    )
+    for option, field, metavar, summary in (
+        ("--redirect-uri", "redirect_uris", "U", "compared exactly"),
+        ("--post-logout-redirect-uri", "post_logout_redirect_uris", "U", "where it may send people after sign-out"),
+        ("--grant", "grant_types", "G", "default: authorization_code and refresh_token, or client_credentials"),
+        ("--scope", "scopes", "S", "scope value that it may be granted"),
+        ("--audience", "audiences", "A", "service that its access tokens may be for"),
+        ("--role", "roles", "R", "role of its own client-credentials tokens"),
+    ):
+        create.add_argument(
+            option, dest=field, metavar=metavar, action="append", default=[], help=f"{summary}; may be repeated"
+        )
+    create.add_argument("--first-party", action="store_true", help="yours: people are not asked for consent")
+    create.add_argument("--access-token-lifetime", type=int, metavar="SECONDS")
+
+    subcommand(commands, "list", _list, "list the clients")
+    for name, run, summary in (
+        ("show", _show, "show a client"),
+        ("rotate-secret", _rotate_secret, "give a client a new secret; the old one stops working at once"),
+        ("delete", _delete, "delete a client and take back all that it holds"),
+    ):
+        subcommand(commands, name, run, summary).add_argument("client_id", metavar="CLIENT_ID")
+
+
+def _create(arguments: Namespace) -> int:
+    from carnet.issuer.clients import PUBLIC, Registration, register
+
+    if arguments.public and arguments.auth_method not in {None, PUBLIC}:
+        raise UsageError(f"--public goes with no --auth-method but {PUBLIC}.")
+    method = PUBLIC if arguments.public else arguments.auth_method or "client_secret_basic"
+    people = ("authorization_code", "refresh_token")
+    asked = Registration(
+        client_name=arguments.name,
+        client_id=arguments.client_id,
+        token_endpoint_auth_method=method,
+        redirect_uris=tuple(arguments.redirect_uris),
+        post_logout_redirect_uris=tuple(arguments.post_logout_redirect_uris),
+        grant_types=tuple(arguments.grant_types) or (people if arguments.redirect_uris else ("client_credentials",)),
+        scope=" ".join(arguments.scopes) if arguments.scopes else None,
+        audiences=tuple(arguments.audiences),
+        roles=tuple(arguments.roles),
+        first_party=arguments.first_party,
+        access_token_lifetime=arguments.access_token_lifetime,
+    )
+
+    async def work(desk: "Desk") -> "Registered":
+        with _refusals():
+            return await register(desk, asked, actor=ACTOR)
+
+    _show_registered(arguments, at_desk(arguments, work))
+    return 0
+
+
+def _list(arguments: Namespace) -> int:
+    async def work(desk: "Desk") -> "list[Client]":
+        clients: list[Client] = []
+        page = await desk.store.clients.list(limit=PAGE)
+        while page:
+            clients += page
+            page = await desk.store.clients.list(after=page[-1].client_id, limit=PAGE)
+        return clients
+
+    clients = at_desk(arguments, work)
+    rows = [
+        (
+            client.client_id,
+            client.client_name,
+            "confidential" if client.secret_digest else "public",
+            " ".join(client.grant_types),
+        )
+        for client in clients
+    ]
+    output.show(
+        arguments,
+        [_document(client) for client in clients],
+        lambda: output.table(rows, ("CLIENT_ID", "NAME", "KIND", "GRANTS")),
+    )
+    return 0
+
+
+def _show(arguments: Namespace) -> int:
+    async def work(desk: "Desk") -> "Client":
+        return await _find(desk, arguments.client_id)
+
+    document = _document(at_desk(arguments, work))
+    output.show(arguments, document, lambda: output.facts({name: _text(value) for name, value in document.items()}))
+    return 0
+
+
+def _rotate_secret(arguments: Namespace) -> int:
+    from carnet.issuer.clients import rotate_secret
+
+    async def work(desk: "Desk") -> "Registered":
+        client = await _find(desk, arguments.client_id)
+        with _refusals():
+            return await rotate_secret(desk, client, actor=ACTOR)
+
+    _show_registered(arguments, at_desk(arguments, work))
+    return 0
+
+
+def _delete(arguments: Namespace) -> int:
+    from carnet.issuer.clients import remove
+
+    async def work(desk: "Desk") -> None:
+        if not await remove(desk, arguments.client_id, actor=ACTOR):
+            raise CommandError(f"there is no client {arguments.client_id!r}.")
+
+    at_desk(arguments, work)
+    output.show(
+        arguments,
+        {"client_id": arguments.client_id, "deleted": True},
+        f"Deleted the client {arguments.client_id}; all that it held is taken back.",
+    )
+    return 0
+
+
+def _show_registered(arguments: Namespace, registered: "Registered") -> None:
+    document = _document(registered.client)
+    values = {"client_id": registered.client.client_id}
+    if registered.secret is not None:
+        document["client_secret"] = values["client_secret"] = registered.secret.value
+        output.note("The secret is shown this once: keep it where only the client can read it.")
+    output.show(arguments, document, lambda: output.facts(values))
+
+
+async def _find(desk: "Desk", client_id: str) -> "Client":
+    client = await desk.store.clients.get(client_id)
+    if client is None:
+        raise CommandError(f"there is no client {client_id!r}.")
+    return client
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    from carnet.issuer.clients import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise UsageError(str(error)) from None
+
+
+def _document(client: "Client") -> dict[str, Any]:
+    """RFC 7591 section 2: the client's metadata, under their registered names; never its secret."""
+    return {
+        "client_id": client.client_id,
+        "client_name": client.client_name,
+        "token_endpoint_auth_method": client.token_endpoint_auth_method,
+        "redirect_uris": list(client.redirect_uris),
+        "post_logout_redirect_uris": list(client.post_logout_redirect_uris),
+        "grant_types": list(client.grant_types),
+        "scope": client.scope,
+        "audiences": list(client.audiences),
+        "roles": list(client.roles),
+        "first_party": client.first_party,
+        "access_token_lifetime": client.access_token_lifetime,
+        "created_at": client.created_at,
+        "updated_at": client.updated_at,
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(value) or "-"
+    return "-" if value in {None, ""} else str(value)
