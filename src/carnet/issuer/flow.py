@@ -10,7 +10,7 @@ from carnet.issuer.desk import Desk
 from carnet.issuer.refusals import RefusalError
 from carnet.issuer.storage.records import Digest
 from carnet.oauth.parameters import Parameters
-from carnet.sealing import Sealer, SealBrokenError
+from carnet.sealing import SealBrokenError, Sealer
 
 LIFETIME = 1_800
 """Seconds that somebody may take to sign in and to decide."""

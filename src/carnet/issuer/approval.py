@@ -1,0 +1,66 @@
+"""RFC 6749 section 1.3: what was approved, as it travels from the sign-in through the code to every token of the family."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from carnet.ambient import Instant
+from carnet.issuer.opaque import Opaque
+from carnet.issuer.storage.records import Artifact
+from carnet.oauth.access_token import SignIn
+from carnet.oauth.scope import Scope
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a person approved for a client: the document of a refresh token, and part of that of a code."""
+
+    scope: Scope
+    audience: tuple[str, ...] = ()
+    """RFC 8707: the resource servers that were asked for; empty: all that the client has."""
+    auth_time: Instant
+    amr: tuple[str, ...]
+    acr: str | None = None
+    approved_at: Instant
+    """A family's absolute lifetime is counted from here."""
+
+    @property
+    def sign_in(self) -> SignIn:
+        return SignIn(auth_time=self.auth_time, amr=self.amr, acr=self.acr)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """The account that an authorization speaks for, and where it signed in."""
+
+    subject: str
+    family: str
+    sid: str | None
+    """The session that it hangs on; None: it outlives its session (`offline_access`)."""
+    approval: Approval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redemption:
+    """The artifact that a request redeems, found and proved but not yet spent."""
+
+    artifact: Artifact
+    secret: Opaque
+    retryable: bool = False
+    """Whether a lost answer may be asked for again (`rotation.py`): refresh tokens, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorization:
+    """What a grant has proved: the upper bound of what the request may get."""
+
+    scope: Scope
+    """All that was approved."""
+    asked: Scope = ()
+    """What the request narrows it to; empty: nothing narrower."""
+    audience: tuple[str, ...] = ()
+    """The approved resource servers; empty: all that the client has."""
+    person: Person | None = None
+    """None: the client speaks for itself."""
+    redemption: Redemption | None = None
+    nonce: str | None = None
+    """OpenID Connect Core section 2."""

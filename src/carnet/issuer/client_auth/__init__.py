@@ -1,0 +1,63 @@
+"""RFC 6749 section 2.3, OAuth 2.1 section 2.4: the client authentications, one file for each, and how one of them is applied."""
+
+from starlette.requests import Request
+
+from carnet.issuer.client_auth.client_secret_basic import ClientSecretBasic
+from carnet.issuer.client_auth.client_secret_post import ClientSecretPost
+from carnet.issuer.client_auth.method import ClientAuthentication, Presented
+from carnet.issuer.client_auth.none import Public
+from carnet.issuer.desk import Desk
+from carnet.issuer.http_security import address_block, client_address
+from carnet.issuer.storage.records import Client
+from carnet.oauth.errors import InvalidClientError, InvalidRequestError, TooManyFailuresError
+from carnet.oauth.parameters import Parameters
+
+CLIENT_AUTHENTICATIONS: tuple[ClientAuthentication, ...] = (
+    ClientSecretBasic(),
+    ClientSecretPost(),
+    Public(),
+)
+
+FAILURES_PER_MINUTE = 30
+"""From one address for one client. A right secret is let in even then: it has 256 bits, and guessing must shut nobody out."""
+
+
+async def authenticate(request: Request, parameters: Parameters, desk: Desk) -> Client:
+    """Find the client of a request and have it prove that it is the one.
+
+    Raises:
+        InvalidRequestError: it uses more than one method (RFC 6749 section 2.3), or names two clients.
+        InvalidClientError: it is not known, does not use the method that it is registered for, or does not prove itself.
+        TooManyFailuresError: this has failed too often.
+    """
+    headers = request.headers.getlist("authorization")
+    if len(headers) > 1:
+        raise InvalidRequestError("The request has more than one Authorization header.")
+    presented = Presented(headers[0] if headers else None, parameters)
+    used = [(method, named) for method in CLIENT_AUTHENTICATIONS if (named := method.claims(presented)) is not None]
+    if len(used) > 1:
+        raise InvalidRequestError("The client authenticates in more than one way (RFC 6749 section 2.3).")
+    if not used:
+        raise InvalidClientError("The client does not say who it is.")
+    method, client_id = used[0]
+    if parameters.get("client_id") not in {None, client_id}:
+        raise InvalidRequestError("The request names two clients.")
+    client = await desk.store.clients.get(client_id)
+    request.state.client = client  # whose scripts may read the answer: `cors.py`
+    if client is None:
+        raise await _failure(request, client_id, desk, why="unknown")
+    if client.token_endpoint_auth_method != method.method:
+        raise await _failure(request, client_id, desk, why=f"it uses {method.method}")
+    if not await method.proves(presented, client, desk):
+        raise await _failure(request, client_id, desk, why="the proof is wrong")
+    return client
+
+
+async def _failure(
+    request: Request, client_id: str, desk: Desk, *, why: str
+) -> InvalidClientError | TooManyFailuresError:
+    address = client_address(request, desk.config)
+    key = f"client_auth/{client_id[:100]}/{address_block(address) if address else ''}"
+    if await desk.store.throttle.hit(key, at=desk.ambient.now(), window=60) > FAILURES_PER_MINUTE:
+        return TooManyFailuresError("The client authentication failed too often; try again in a minute.", why=why)
+    return InvalidClientError("The client is not known, or it does not authenticate as it is registered to.", why=why)

@@ -1,0 +1,23 @@
+"""RFC 6749 section 2.3.1: the secret in the body of the request."""
+
+import hmac
+
+from carnet.issuer.client_auth.method import Presented
+from carnet.issuer.desk import Desk
+from carnet.issuer.opaque import Opaque
+from carnet.issuer.storage.records import Client
+
+
+class ClientSecretPost:
+    method = "client_secret_post"
+
+    def claims(self, presented: Presented) -> str | None:
+        return presented.parameters.require("client_id") if "client_secret" in presented.parameters else None
+
+    async def proves(self, presented: Presented, client: Client, desk: Desk) -> bool:
+        return holds(client, Opaque(presented.parameters.require("client_secret")))
+
+
+def holds(client: Client, secret: Opaque) -> bool:
+    """Whether it is the client's secret, compared in constant time (rule J23)."""
+    return client.secret_digest is not None and hmac.compare_digest(secret.digest, client.secret_digest)

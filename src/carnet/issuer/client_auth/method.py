@@ -1,0 +1,34 @@
+"""RFC 6749 section 2.3: what a client authentication is."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from carnet.issuer.desk import Desk
+from carnet.issuer.storage.records import Client
+from carnet.oauth.parameters import Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request shows of its client."""
+
+    authorization: str | None = field(repr=False)
+    """The Authorization header."""
+    parameters: Parameters
+
+
+class ClientAuthentication(Protocol):
+    """One `token_endpoint_auth_method`. A new one is one file, and one line in `CLIENT_AUTHENTICATIONS`."""
+
+    @property
+    def method(self) -> str: ...
+
+    def claims(self, presented: Presented) -> str | None:
+        """The client_id that the request claims by this method; None: it does not use it.
+
+        Raises:
+            InvalidClientError: it uses it, and wrongly.
+        """
+
+    async def proves(self, presented: Presented, client: Client, desk: Desk) -> bool:
+        """Whether the request proves that it is the claimed client's."""

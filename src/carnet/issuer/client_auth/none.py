@@ -1,0 +1,19 @@
+"""RFC 7591 section 2, `none`: a public client only says who it is; PKCE and rotation stand in for a secret."""
+
+from carnet.issuer.client_auth.method import Presented
+from carnet.issuer.desk import Desk
+from carnet.issuer.storage.records import Client
+
+_CREDENTIALS = ("client_secret", "client_assertion")
+
+
+class Public:
+    method = "none"
+
+    def claims(self, presented: Presented) -> str | None:
+        if presented.authorization is not None or any(name in presented.parameters for name in _CREDENTIALS):
+            return None
+        return presented.parameters.get("client_id")
+
+    async def proves(self, presented: Presented, client: Client, desk: Desk) -> bool:
+        return client.secret_digest is None

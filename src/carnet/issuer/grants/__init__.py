@@ -1,0 +1,14 @@
+"""RFC 6749 section 4: the grants, one file for each."""
+
+from typing import Any
+
+from carnet.issuer.grants.authorization_code import AuthorizationCode
+from carnet.issuer.grants.client_credentials import ClientCredentials
+from carnet.issuer.grants.grant import Grant
+from carnet.issuer.grants.refresh_token import RefreshToken
+
+GRANTS: tuple[Grant[Any], ...] = (
+    AuthorizationCode(),
+    RefreshToken(),
+    ClientCredentials(),
+)

@@ -1,0 +1,70 @@
+"""RFC 6749 section 4.1.3, RFC 7636 section 4.6: the authorization code, redeemed by whoever began the request."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from carnet.issuer.approval import Approval, Authorization, Person, Redemption
+from carnet.issuer.desk import Desk
+from carnet.issuer.opaque import Opaque
+from carnet.issuer.storage.ports import Spent
+from carnet.issuer.storage.records import Client
+from carnet.oauth import pkce
+from carnet.oauth.errors import InvalidGrantError
+from carnet.oauth.parameters import Parameters
+
+
+class CodeDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a code stands for; `/authorize` writes it."""
+
+    approval: Approval
+    redirect_uri: str
+    code_challenge: str
+    nonce: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    code: Opaque
+    code_verifier: str = field(repr=False)
+    redirect_uri: str | None
+
+
+class AuthorizationCode:
+    grant_type = "authorization_code"
+
+    def read(self, parameters: Parameters) -> Asked:
+        return Asked(
+            code=Opaque(parameters.require("code")),
+            code_verifier=parameters.require("code_verifier"),
+            redirect_uri=parameters.get("redirect_uri"),
+        )
+
+    async def redeem(self, asked: Asked, client: Client, desk: Desk) -> Authorization:
+        """A spent code is proved like a fresh one: only a second request that is valid in all else ends the family."""
+        found = await desk.store.artifacts.get("code", asked.code.digest, at=desk.ambient.now())
+        if found is None:
+            raise _refusal("unknown or expired")
+        artifact = found.artifact if isinstance(found, Spent) else found
+        if artifact.client_id != client.client_id:
+            raise _refusal("it is another client's")
+        if artifact.subject is None or artifact.family is None:
+            raise _refusal("it names no subject or family")
+        document = msgspec.json.decode(artifact.document, type=CodeDocument)
+        # OAuth 2.1 section 10.2: clients of OAuth 2.0 send it; PKCE binds the code where it is not sent.
+        if asked.redirect_uri is not None and asked.redirect_uri != document.redirect_uri:
+            raise _refusal("the redirect_uri is not the one of the request")
+        if not pkce.proves(asked.code_verifier, document.code_challenge):
+            raise _refusal("the verifier does not belong to the challenge")
+        approval = document.approval
+        return Authorization(
+            scope=approval.scope,
+            audience=approval.audience,
+            person=Person(subject=artifact.subject, family=artifact.family, sid=artifact.sid, approval=approval),
+            redemption=Redemption(artifact=artifact, secret=asked.code),
+            nonce=document.nonce,
+        )
+
+
+def _refusal(why: str) -> InvalidGrantError:
+    return InvalidGrantError("The code is not valid.", why=why)

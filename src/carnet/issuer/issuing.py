@@ -1,0 +1,163 @@
+"""RFC 9068, OpenID Connect Core section 2, RFC 6749 section 1.5: the only place that mints tokens."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from carnet.ambient import Instant, lapsed
+from carnet.issuer.approval import Authorization, Person
+from carnet.issuer.desk import Desk
+from carnet.issuer.opaque import Opaque, fresh_name
+from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN
+from carnet.issuer.storage.records import Account, Artifact, Client
+from carnet.jose import SigningKey, sign_jwt
+from carnet.oauth import access_token, id_token
+from carnet.oauth.access_token import AccessToken
+from carnet.oauth.errors import InvalidGrantError
+from carnet.oauth.id_token import IdToken
+from carnet.oauth.scope import OFFLINE_ACCESS, OPENID, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """A refresh token that is stored in the transaction that spends what it follows from."""
+
+    secret: Opaque
+    artifact: Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minted:
+    """Tokens that nobody has yet: they are answered after the store has committed."""
+
+    access_token: str = field(repr=False)
+    expires_in: int
+    scope: Scope
+    id_token: str | None = field(default=None, repr=False)
+    successor: Successor | None = None
+
+
+async def mint(
+    authorization: Authorization, client: Client, desk: Desk, *, scope: Scope, audience: tuple[str, ...]
+) -> Minted:
+    """Mint what an authorization gives, within the `scope` and `audience` that the pipeline has bounded.
+
+    Raises:
+        InvalidGrantError: the account is disabled or gone, or the session has ended or run out.
+    """
+    now = desk.ambient.now()
+    lifetime = _access_token_lifetime(client, desk)
+    key = await desk.keyring.signing_key()
+    person = authorization.person
+    if person is None:
+        token = AccessToken(
+            issuer=desk.config.issuer,
+            subject=client.client_id,
+            audience=audience,
+            client_id=client.client_id,
+            scope=scope,
+            issued_at=now,
+            expires_at=now + lifetime,
+            token_id=fresh_name(desk.ambient),
+            roles=client.roles,
+            epoch=client.epoch,
+        )
+        return Minted(access_token=_sign(token, key), expires_in=lifetime, scope=scope)
+    account = await _account(person, desk)
+    ends_at = await _end_of_session(person, desk, at=now)
+    token = AccessToken(
+        issuer=desk.config.issuer,
+        subject=person.subject,
+        audience=audience,
+        client_id=client.client_id,
+        scope=scope,
+        issued_at=now,
+        expires_at=now + lifetime,
+        token_id=f"{person.family}.{fresh_name(desk.ambient)}",
+        roles=account.roles,
+        sign_in=person.approval.sign_in,
+        sid=None if _offline(person) else person.sid,
+        epoch=account.epoch,
+    )
+    signed = _sign(token, key)
+    return Minted(
+        access_token=signed,
+        expires_in=lifetime,
+        scope=scope,
+        id_token=_id_token(person, authorization.nonce, client, desk, key, signed) if OPENID in scope else None,
+        successor=_successor(person, client, desk, ends_at=ends_at) if "refresh_token" in client.grant_types else None,
+    )
+
+
+def _sign(token: AccessToken, key: SigningKey) -> str:
+    return sign_jwt(token.claims(), key, typ=access_token.TYP)
+
+
+def _access_token_lifetime(client: Client, desk: Desk) -> int:
+    """Seconds: the client's own, within what revocation entries outlive, or the issuer's default."""
+    default = desk.config.lifetimes.access_token
+    return min(client.access_token_lifetime or default, max(default, LONGEST_ACCESS_TOKEN))
+
+
+def _offline(person: Person) -> bool:
+    """OpenID Connect Core section 11: whether it outlives its session, so that nothing in it may name the session."""
+    return OFFLINE_ACCESS in person.approval.scope
+
+
+async def _account(person: Person, desk: Desk) -> Account:
+    """Roles and epoch as they are now: what a token says is as fresh as the token."""
+    account = await desk.store.accounts.get(person.subject)
+    if account is None or account.disabled_at is not None:
+        raise InvalidGrantError("The authorization is not valid any more.", why="the account is disabled or gone")
+    return account
+
+
+async def _end_of_session(person: Person, desk: Desk, *, at: Instant) -> Instant | None:
+    """When the session ends at the latest; None: it hangs on none."""
+    if person.sid is None:
+        return None
+    session = await desk.store.sessions.get(person.sid)
+    if session is None or session.ended_at is not None or lapsed(session.expires_at, at=at):
+        raise InvalidGrantError("The authorization is not valid any more.", why="the session has ended")
+    return None if _offline(person) else session.expires_at
+
+
+def _id_token(
+    person: Person, nonce: str | None, client: Client, desk: Desk, key: SigningKey, signed_access_token: str
+) -> str:
+    now = desk.ambient.now()
+    token = IdToken(
+        issuer=desk.config.issuer,
+        subject=person.subject,
+        client_id=client.client_id,
+        issued_at=now,
+        expires_at=now + desk.config.lifetimes.id_token,
+        sign_in=person.approval.sign_in,
+        nonce=nonce,
+        sid=person.sid,
+        access_token_hash=id_token.at_hash(signed_access_token, key.alg),
+    )
+    return sign_jwt(token.claims(), key, typ=id_token.TYP)
+
+
+def _successor(person: Person, client: Client, desk: Desk, *, ends_at: Instant | None) -> Successor | None:
+    """A refresh token: it slides, but never beyond its family's end (RFC 9700 section 2.2.2) or its session's."""
+    now = desk.ambient.now()
+    lifetimes = desk.config.lifetimes
+    ends = [now + lifetimes.refresh_token_idle, person.approval.approved_at + lifetimes.refresh_token]
+    expires_at = min(ends if ends_at is None else [*ends, ends_at])
+    if lapsed(expires_at, at=now):
+        return None
+    secret = Opaque.fresh(desk.ambient)
+    artifact = Artifact(
+        kind="refresh_token",
+        digest=secret.digest,
+        family=person.family,
+        subject=person.subject,
+        client_id=client.client_id,
+        sid=None if _offline(person) else person.sid,
+        document=msgspec.json.encode(person.approval),
+        created_at=now,
+        expires_at=expires_at,
+    )
+    return Successor(secret, artifact)

@@ -1,0 +1,99 @@
+"""RFC 9700 section 4.14.2, RFC 6749 section 4.1.2: who wins an artifact, and what its second redemption means.
+
+A client that has lost an answer asks again. For ten seconds, and while nobody has used the successor, a client that
+authenticates gets the very same successor again: the row of the spent token holds it, sealed under the token itself, so that
+the database alone yields nothing. Unbound public clients do not: a thief who came within that time after each rotation would
+stay in step with the honest client unseen. Any other second redemption that is valid in all else ends the family.
+"""
+
+from carnet.ambient import Instant
+from carnet.issuer.approval import Redemption
+from carnet.issuer.desk import Desk
+from carnet.issuer.issuing import Successor
+from carnet.issuer.opaque import Opaque
+from carnet.issuer.revoking import entry
+from carnet.issuer.storage.ports import Fresh, Spent
+from carnet.issuer.storage.records import Artifact, Client, Event
+from carnet.oauth.errors import InvalidGrantError
+from carnet.sealing import Sealer
+
+WINDOW = 10
+"""Seconds after the first redemption in which a lost answer may be asked for again."""
+PER_HOUR = 3
+"""Retries in one family during an hour."""
+
+
+async def settle(redemption: Redemption, successor: Successor | None, client: Client, desk: Desk) -> Opaque | None:
+    """Spend what is redeemed, into the successor; the answer is the refresh token to give, where there is one.
+
+    Raises:
+        InvalidGrantError: somebody else has spent it, or it was ended meanwhile.
+    """
+    artifact = redemption.artifact
+    now = desk.ambient.now()
+    retryable = redemption.retryable and authenticates(client)
+    outcome = await desk.store.artifacts.spend(
+        artifact.kind,
+        artifact.digest,
+        at=now,
+        into=() if successor is None else (successor.artifact,),
+        receipt=_seal(successor.secret, redemption, desk) if successor is not None and retryable else None,
+    )
+    match outcome:
+        case Fresh():
+            return None if successor is None else successor.secret
+        case Spent():
+            if retryable and _lost_answer(outcome, at=now):
+                return await _repeat(redemption, client, desk)
+            await revoke_family(artifact, desk, name=f"{artifact.kind}.reused")
+            raise InvalidGrantError(_REFUSED, why="spent before: its family ends")
+        case None:
+            raise InvalidGrantError(_REFUSED, why="expired, revoked, or its session, account or client is gone")
+
+
+_REFUSED = "The grant is not valid any more."
+
+
+def authenticates(client: Client) -> bool:
+    """Whether a stolen refresh token is worth nothing to whoever is not the client."""
+    return client.token_endpoint_auth_method != "none"
+
+
+async def revoke_family(artifact: Artifact, desk: Desk, *, name: str) -> None:
+    """End a family: its artifacts in the store, its access tokens by an entry of the epoch map."""
+    if artifact.family is None:
+        return
+    now = desk.ambient.now()
+    revocation = entry("family", artifact.family, desk.config, at=now)
+    await desk.store.artifacts.revoke_family(artifact.family, at=now, revocations=(revocation,))
+    await _note(artifact, desk, name=name)
+
+
+def _lost_answer(spent: Spent, *, at: Instant) -> bool:
+    return spent.receipt is not None and spent.successor_unused and at - spent.spent_at < WINDOW
+
+
+async def _repeat(redemption: Redemption, client: Client, desk: Desk) -> Opaque:
+    artifact = redemption.artifact
+    receipt = await desk.store.artifacts.replay(
+        artifact.kind, artifact.digest, at=desk.ambient.now(), window=WINDOW, per_hour=PER_HOUR
+    )
+    if receipt is None:
+        raise InvalidGrantError("The answer was asked for too often.", why=f"retries of {client.client_id}")
+    await _note(artifact, desk, name=f"{artifact.kind}.repeated")
+    return Opaque(_sealer(redemption, desk).open(receipt, context=artifact.digest).decode("ascii"))
+
+
+def _seal(secret: Opaque, redemption: Redemption, desk: Desk) -> bytes:
+    return _sealer(redemption, desk).seal(secret.value.encode("ascii"), context=redemption.artifact.digest)
+
+
+def _sealer(redemption: Redemption, desk: Desk) -> Sealer:
+    return Sealer(redemption.secret.value.encode("ascii"), "successor", ambient=desk.ambient)
+
+
+async def _note(artifact: Artifact, desk: Desk, *, name: str) -> None:
+    event = Event(
+        at=desk.ambient.now(), name=name, subject=artifact.subject, client_id=artifact.client_id, sid=artifact.sid
+    )
+    await desk.store.events.add(event)
