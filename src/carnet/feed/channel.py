@@ -1,0 +1,83 @@
+"""One feed's signed messages for many listeners: each is signed once, kept for a while, and read by all of them in order."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from carnet.feed.messages import Message
+
+KEPT = 2_000
+"""Messages kept for listeners that come back or are slow."""
+
+
+class GapError(Exception):
+    """What this listener needs next is not kept any more, or is of another stream: it needs a snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A message and its signed form."""
+
+    message: Message
+    token: str
+
+
+class Channel:
+    """What the issuer's publisher, or a relay, writes, and its listeners read. For one event loop."""
+
+    def __init__(self, *, kept: int = KEPT) -> None:
+        self._kept: deque[Signed] = deque(maxlen=kept)
+        self._count = 0
+        self._changed = asyncio.Event()
+        self._stream: str | None = None
+        self.listeners = 0
+
+    @property
+    def newest(self) -> Signed | None:
+        """The message that came last."""
+        return self._kept[-1] if self._kept else None
+
+    def put(self, signed: Signed) -> None:
+        """Add a message; one of another stream begins anew, and its listeners get a `GapError`."""
+        if signed.message.stream != self._stream:
+            self._kept.clear()
+            self._stream = signed.message.stream
+        self._kept.append(signed)
+        self._count += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def listen(self, *, stream: str, after: int) -> AsyncIterator[Signed]:
+        """All messages that join on to a place in a stream: the kept ones, then each as it comes, without end.
+
+        Raises:
+            GapError: a snapshot is needed first, or again.
+        """
+        position = self._position(stream, after)
+        self.listeners += 1
+        try:
+            while True:
+                changed = self._changed
+                while position < self._count:
+                    first = self._count - len(self._kept)
+                    if position < first or self._stream != stream:
+                        raise GapError
+                    yield self._kept[position - first]
+                    position += 1
+                if changed is self._changed:
+                    await changed.wait()
+        finally:
+            self.listeners -= 1
+
+    def _position(self, stream: str, after: int) -> int:
+        """The number of the first message that tells such a listener something new."""
+        if not self._kept or stream != self._stream or not self._kept[0].message.after <= after:
+            raise GapError
+        if after > self._kept[-1].message.sequence:
+            raise GapError
+        first = self._count - len(self._kept)
+        for index, signed in enumerate(self._kept):
+            if signed.message.sequence > after:
+                return first + index
+        return self._count - 1  # nothing new: the newest signed time at least

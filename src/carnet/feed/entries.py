@@ -1,0 +1,116 @@
+"""Entries of the feed: a keyed hash of what was taken back, the epoch below which it counts, and the end of its use.
+
+Sixteen bytes each, packed in columns (all hashes, then all epochs, then all expiries; little-endian), so that a map of a
+million entries is read without touching each one. The hash is keyed for each stream, so that nobody can make two names
+collide on purpose, and a name cannot be read back from the feed.
+"""
+
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import NamedTuple, TypeAlias
+
+from carnet.ambient import Instant
+
+HASH_KEY_LENGTH = 16
+RECORD_LENGTH = 16
+
+Mark: TypeAlias = int
+"""The keyed hash of one name, 64 bits."""
+
+KINDS: dict[str, bytes] = {
+    "session": b"s",
+    "family": b"f",
+    "token": b"t",
+    "subject": b"u",
+    "client": b"c",
+    "key": b"k",
+}
+"""What can be taken back, each in a name space of its own."""
+
+OUTRIGHT = 0
+"""The epoch of an entry that refuses whatever epoch a token carries."""
+
+
+class MalformedError(ValueError):
+    """Bytes that are not packed entries."""
+
+
+class Entry(NamedTuple):
+    """What a guard needs to know of one thing that was taken back."""
+
+    mark: Mark
+    epoch: int
+    """Tokens that carry a lower epoch are refused; `OUTRIGHT`: all are."""
+    expires_at: Instant
+    """When the last token that it could concern has expired."""
+
+
+def mark(kind: str, value: str, *, key: bytes) -> Mark:
+    """The hash under which something is looked up; `key` is the stream's, of 16 bytes.
+
+    Raises:
+        KeyError: there is no such kind.
+    """
+    return int.from_bytes(blake2b(KINDS[kind] + value.encode(), key=key, digest_size=8).digest(), "little")
+
+
+def stricter(one: int, other: int) -> int:
+    """Of two epochs for one mark the one that refuses more; what was taken back outright stays so."""
+    return OUTRIGHT if OUTRIGHT in {one, other} else max(one, other)
+
+
+def pack(entries: Iterable[Entry]) -> bytes:
+    """Pack entries in the order of their marks, one for each mark."""
+    merged: dict[Mark, tuple[int, Instant]] = {}
+    for entry in entries:
+        known = merged.get(entry.mark)
+        merged[entry.mark] = (
+            (entry.epoch, entry.expires_at)
+            if known is None
+            else (stricter(known[0], entry.epoch), max(known[1], entry.expires_at))
+        )
+    marks = array("Q", sorted(merged))
+    epochs = array("I", (merged[one][0] for one in marks))
+    expiries = array("I", (merged[one][1] for one in marks))
+    return b"".join(_little_endian(column).tobytes() for column in (marks, epochs, expiries))
+
+
+class Columns(NamedTuple):
+    """Packed entries, readable in place: three columns of one length, in the order of marks."""
+
+    marks: Sequence[Mark]
+    epochs: Sequence[int]
+    expiries: Sequence[Instant]
+
+
+def unpack(packed: bytes) -> Columns:
+    """Read what `pack` made.
+
+    Raises:
+        MalformedError: the length is not a whole number of entries, or the marks are not in strictly rising order.
+    """
+    count, rest = divmod(len(packed), RECORD_LENGTH)
+    if rest:
+        raise MalformedError(f"{len(packed)} bytes are not a whole number of entries.")
+    marks, epochs, expiries = array("Q"), array("I"), array("I")
+    marks.frombytes(packed[: 8 * count])
+    epochs.frombytes(packed[8 * count : 12 * count])
+    expiries.frombytes(packed[12 * count :])
+    for column in (marks, epochs, expiries):
+        _little_endian(column)
+    if not _strictly_rising(marks):
+        raise MalformedError("The marks are not in strictly rising order.")
+    return Columns(marks, epochs, expiries)
+
+
+def _strictly_rising(marks: "array[int]") -> bool:
+    """Whether a binary search in them finds what is there: no order, no look-up."""
+    return all(map(int.__lt__, marks, memoryview(marks)[1:]))
+
+
+def _little_endian(column: "array[int]") -> "array[int]":
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column
