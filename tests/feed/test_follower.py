@@ -78,6 +78,17 @@ def test_another_stream_wants_a_snapshot_and_takes_it(follower):
     assert follower.refuses(follower.marks(TOKEN))
 
 
+def test_a_message_of_another_stream_does_not_join_on_even_where_its_numbers_do(follower):
+    assert follower.take_message(a_message(session("s1"), stream="two"), at=1_005, monotonic=55.0) is Outcome.GAP
+    assert (follower.sequence, follower.refuses(follower.marks(TOKEN))) == (10, False)
+
+
+def test_an_older_heartbeat_that_comes_late_does_not_make_it_staler(follower):
+    follower.take_message(a_message(issued_at=1_010), at=1_010, monotonic=60.0)
+    follower.take_message(a_message(issued_at=1_005), at=1_010, monotonic=60.0)
+    assert follower.staleness(monotonic=60.0) == 0.0
+
+
 def test_a_message_that_was_signed_later_but_knows_less_is_a_gap(follower):
     assert (
         follower.take_message(a_message(after=3, sequence=4, issued_at=1_001), at=1_001, monotonic=51.0) is Outcome.GAP
