@@ -1,0 +1,93 @@
+"""The epoch map and its publisher's numbers (`SECURITY-RULES.md`, section D).
+
+Whoever revokes leaves the entry's name in `unpublished`. A publisher numbers what it can see there: committed entries alone,
+so no number is ever given to something that a reader of the numbers cannot see yet, and none is left out. An entry that was
+committed before another one was begun comes before it.
+"""
+
+from collections.abc import Sequence
+
+from carnet.ambient import Instant
+from carnet.issuer.storage.records import Revocation
+from carnet.issuer.storage.statements import Batch, Group, Row, Statement, Verb, reading, scanning, writing
+
+
+def note(revocations: Sequence[Revocation]) -> Verb[None]:
+    """Write entries, in the transaction of what causes them. Entries about the same thing become one that refuses more."""
+    if not revocations:
+        return
+    # In one order, so that two transactions never wait for each other's entries.
+    entries = sorted(revocations, key=lambda entry: (entry.kind, entry.value))
+    yield Batch(
+        "INSERT INTO revocation (kind, value, epoch, expires_at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (kind, value) DO UPDATE SET"
+        " epoch = CASE WHEN revocation.epoch IS NULL OR excluded.epoch IS NULL THEN NULL"
+        " WHEN excluded.epoch > revocation.epoch THEN excluded.epoch ELSE revocation.epoch END,"
+        " expires_at = CASE WHEN excluded.expires_at > revocation.expires_at THEN excluded.expires_at"
+        " ELSE revocation.expires_at END",
+        [(entry.kind, entry.value, entry.epoch, entry.expires_at) for entry in entries],
+    )
+    yield Batch(
+        "INSERT INTO unpublished (kind, value) VALUES (?, ?)", [(entry.kind, entry.value) for entry in revocations]
+    )
+
+
+def _revocation(row: Row) -> Revocation:
+    kind, value, epoch, expires_at, sequence = row
+    return Revocation(kind=kind, value=value, epoch=epoch, expires_at=expires_at, sequence=sequence)
+
+
+class StoredRevocations(Group):
+    @writing
+    def add(self, revocations: Sequence[Revocation]) -> Verb[None]:
+        yield from note(revocations)
+
+    @writing
+    def publish(self, *, limit: int = 1000) -> Verb[list[Revocation]]:
+        # The lock makes one publisher of many; the one who waited sees what the other has numbered.
+        [[head]] = yield Statement("SELECT value FROM counter WHERE name = 'revocations' FOR UPDATE")
+        taken = yield Statement(
+            "SELECT unpublished.position, unpublished.kind, unpublished.value, revocation.expires_at FROM unpublished"
+            " LEFT JOIN revocation ON revocation.kind = unpublished.kind AND revocation.value = unpublished.value"
+            " ORDER BY unpublished.position LIMIT ?",
+            (limit,),
+        )
+        if not taken:
+            return []
+        yield Batch("DELETE FROM unpublished WHERE position = ?", [(row[0],) for row in taken])
+        # Noted twice: published once, in the place of the later one. Swept in the meantime: nobody needs it any more.
+        places = {(kind, value): position for position, kind, value, expires_at in taken if expires_at is not None}
+        numbers = {entry: head + place for place, entry in enumerate(sorted(places, key=places.__getitem__), start=1)}
+        yield Batch(
+            "UPDATE revocation SET sequence = ? WHERE kind = ? AND value = ?",
+            [(numbers[entry], *entry) for entry in sorted(numbers)],
+        )
+        yield Statement("UPDATE counter SET value = ? WHERE name = 'revocations'", (head + len(numbers),))
+        rows = yield Statement(
+            "SELECT kind, value, epoch, expires_at, sequence FROM revocation WHERE sequence > ? ORDER BY sequence",
+            (head,),
+        )
+        return [_revocation(row) for row in rows]
+
+    @scanning
+    def since(self, sequence: int, *, at: Instant, limit: int = 10_000) -> Verb[list[Revocation]]:
+        rows = yield Statement(
+            "SELECT kind, value, epoch, expires_at, sequence FROM revocation"
+            " WHERE sequence > ? AND expires_at > ? ORDER BY sequence LIMIT ?",
+            (sequence, at, limit),
+        )
+        return [_revocation(row) for row in rows]
+
+    @reading
+    def head(self) -> Verb[int]:
+        [[value]] = yield Statement("SELECT value FROM counter WHERE name = 'revocations'")
+        return int(value)
+
+    @reading
+    def find(self, kind: str, value: str, *, at: Instant) -> Verb[Revocation | None]:
+        rows = yield Statement(
+            "SELECT kind, value, epoch, expires_at, sequence FROM revocation"
+            " WHERE kind = ? AND value = ? AND expires_at > ?",
+            (kind, value, at),
+        )
+        return _revocation(rows[0]) if rows else None

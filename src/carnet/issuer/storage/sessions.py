@@ -1,0 +1,116 @@
+"""Browsers that are signed in (OpenID Connect Front-Channel Logout section 3, `sid`)."""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from carnet.ambient import Instant
+from carnet.issuer.storage.families import Owner, end_families, standing
+from carnet.issuer.storage.ports import AlreadyExistsError
+from carnet.issuer.storage.records import Account, Digest, Revocation, Session
+from carnet.issuer.storage.revocations import note
+from carnet.issuer.storage.statements import Group, Row, Statement, Verb, reading, writing
+
+_ACCOUNT = msgspec.json.Decoder(Account)
+_SESSION = msgspec.json.Decoder(Session)
+
+
+def _session(row: Row) -> Session:
+    document, seen_at, ended_at = row
+    return replace(_SESSION.decode(document), seen_at=seen_at, ended_at=ended_at)
+
+
+def end_everything(subject: str, *, at: Instant) -> Verb[None]:
+    """End all sessions and artifacts of a subject, whose account the caller has locked."""
+    yield Statement("UPDATE session SET ended_at = ? WHERE subject = ? AND ended_at IS NULL", (at, subject))
+    yield from end_families(at=at, subject=subject)
+
+
+def _pass_on(before: str, session: Session) -> Verb[None]:
+    """End the session that a new one takes the place of. What had ended before passes nothing on."""
+    ended = yield Statement(
+        "UPDATE session SET ended_at = ? WHERE sid = ? AND ended_at IS NULL RETURNING 1", (session.created_at, before)
+    )
+    if ended:
+        # Another person's artifacts stay with the ended session, and so end with it.
+        yield Statement(
+            "UPDATE family SET sid = ? WHERE sid = ? AND subject = ?", (session.sid, before, session.subject)
+        )
+
+
+class StoredSessions(Group):
+    @writing
+    def start(self, session: Session, *, ending: str | None = None) -> Verb[bool]:
+        if not (yield from standing(Owner(session.subject, None, None))):
+            return False
+        started = yield Statement(
+            "INSERT INTO session (sid, digest, subject, created_at, seen_at, expires_at, ended_at, kept_until, document)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1",
+            (
+                session.sid,
+                session.digest,
+                session.subject,
+                session.created_at,
+                session.seen_at,
+                session.expires_at,
+                session.ended_at,
+                session.expires_at,
+                msgspec.json.encode(session),
+            ),
+        )
+        if not started:
+            raise AlreadyExistsError("There is a session with this sid or digest already.")
+        if ending is not None:
+            yield from _pass_on(ending, session)
+        return True
+
+    @reading
+    def by_digest(self, digest: Digest) -> Verb[Session | None]:
+        rows = yield Statement("SELECT document, seen_at, ended_at FROM session WHERE digest = ?", (digest,))
+        return _session(rows[0]) if rows else None
+
+    @reading
+    def get(self, sid: str) -> Verb[Session | None]:
+        rows = yield Statement("SELECT document, seen_at, ended_at FROM session WHERE sid = ?", (sid,))
+        return _session(rows[0]) if rows else None
+
+    @reading
+    def of(self, subject: str, *, at: Instant) -> Verb[list[Session]]:
+        rows = yield Statement(
+            "SELECT document, seen_at, ended_at FROM session"
+            " WHERE subject = ? AND ended_at IS NULL AND expires_at > ? ORDER BY created_at DESC, sid",
+            (subject, at),
+        )
+        return [_session(row) for row in rows]
+
+    @writing
+    def touch(self, sid: str, *, at: Instant) -> Verb[None]:
+        yield Statement(
+            "UPDATE session SET seen_at = ? WHERE sid = ? AND ended_at IS NULL AND seen_at < ?", (at, sid, at)
+        )
+
+    @writing
+    def end(self, sid: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> Verb[bool]:
+        # Its artifacts end with it: whatever is handed out for a session locks it and looks at `ended_at`.
+        ended = yield Statement(
+            "UPDATE session SET ended_at = ? WHERE sid = ? AND ended_at IS NULL RETURNING 1", (at, sid)
+        )
+        if ended:
+            yield from note(revocations)
+        return bool(ended)
+
+    @writing
+    def end_all(self, subject: str, *, at: Instant, lifetime: int) -> Verb[int]:
+        rows = yield Statement("SELECT document FROM account WHERE subject = ? FOR NO KEY UPDATE", (subject,))
+        if not rows:
+            return 0
+        account = _ACCOUNT.decode(rows[0][0])
+        epoch = account.epoch + 1
+        yield Statement(
+            "UPDATE account SET document = ? WHERE subject = ?",
+            (msgspec.json.encode(replace(account, epoch=epoch)), subject),
+        )
+        yield from end_everything(subject, at=at)
+        yield from note([Revocation(kind="subject", value=subject, epoch=epoch, expires_at=at + lifetime)])
+        return epoch

@@ -1,0 +1,98 @@
+"""What nobody can need any more goes, in small steps, so that no step keeps others waiting.
+
+Families and sessions have `kept_until`: not an end, but the time to look again. So a rotation does not have to move the end of
+its family along, and a step never looks twice at what it has decided to keep.
+"""
+
+from collections.abc import Callable
+
+from carnet.ambient import Instant
+from carnet.issuer.storage.statements import Statement, Verb
+
+_HOUR = 3_600
+
+
+def _families(at: Instant, limit: int) -> Verb[int]:
+    """A family goes, with its spent artifacts, when nothing of it can be spent any more: until then reuse is recognised."""
+    gone = 0
+    rows = yield Statement(
+        "SELECT family, revoked_at FROM family WHERE kept_until <= ? ORDER BY kept_until LIMIT ? FOR UPDATE SKIP LOCKED",
+        (at, limit),
+    )
+    for family, revoked_at in rows:
+        [[latest]] = yield Statement(
+            "SELECT max(expires_at) FROM artifact WHERE family = ? AND spent_at IS NULL", (family,)
+        )
+        if revoked_at is None and latest is not None and latest > at:
+            yield Statement("UPDATE family SET kept_until = ? WHERE family = ?", (latest, family))
+            continue
+        removed = yield Statement(
+            "DELETE FROM artifact WHERE digest IN (SELECT digest FROM artifact WHERE family = ? LIMIT ?) RETURNING 1",
+            (family, limit - gone),
+        )
+        gone += len(removed)
+        if gone >= limit:
+            break
+        yield Statement("DELETE FROM family WHERE family = ?", (family,))
+        gone += 1
+    return gone
+
+
+def _sessions(at: Instant, limit: int) -> Verb[int]:
+    """A session that has expired is kept for as long as a refresh token was handed out for it."""
+    gone = 0
+    rows = yield Statement(
+        "SELECT sid FROM session WHERE kept_until <= ? ORDER BY kept_until LIMIT ? FOR UPDATE SKIP LOCKED", (at, limit)
+    )
+    for [sid] in rows:
+        [[latest]] = yield Statement("SELECT max(kept_until) FROM family WHERE sid = ?", (sid,))
+        if latest is None:
+            yield Statement("DELETE FROM session WHERE sid = ?", (sid,))
+            gone += 1
+        else:
+            yield Statement("UPDATE session SET kept_until = ? WHERE sid = ?", (max(latest, at + 1), sid))
+    return gone
+
+
+def _ownerless(at: Instant, limit: int) -> Verb[int]:
+    rows = yield Statement(
+        "DELETE FROM artifact WHERE digest IN"
+        " (SELECT digest FROM artifact WHERE family IS NULL AND expires_at <= ? LIMIT ?) RETURNING 1",
+        (at, limit),
+    )
+    return len(rows)
+
+
+def _replays(at: Instant, limit: int) -> Verb[int]:
+    del limit  # there are at most a few for each family within an hour
+    return len((yield Statement("DELETE FROM replay WHERE at <= ? RETURNING 1", (at - _HOUR,))))
+
+
+def _throttle(at: Instant, limit: int) -> Verb[int]:
+    rows = yield Statement(
+        "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE ends_at <= ? LIMIT ?)"
+        " AND ends_at <= ? RETURNING 1",
+        (at, limit, at),
+    )
+    return len(rows)
+
+
+def _revocations(at: Instant, limit: int) -> Verb[int]:
+    # Not while a publisher is at work.
+    yield Statement("SELECT value FROM counter WHERE name = 'revocations' FOR UPDATE")
+    rows = yield Statement(
+        "SELECT kind, value FROM revocation WHERE expires_at <= ? ORDER BY kind, value LIMIT ? FOR UPDATE", (at, limit)
+    )
+    for kind, value in rows:
+        yield Statement("DELETE FROM revocation WHERE kind = ? AND value = ?", (kind, value))
+    return len(rows)
+
+
+STEPS: tuple[Callable[[Instant, int], Verb[int]], ...] = (
+    _ownerless,
+    _families,
+    _sessions,
+    _replays,
+    _throttle,
+    _revocations,
+)
