@@ -5,7 +5,7 @@ The signature lets anyone relay them: a relay can only delay, and delay shows, b
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from carnet.ambient import Instant
 from carnet.feed.entries import HASH_KEY_LENGTH, RECORD_LENGTH, Entry, MalformedError, pack, unpack
-from carnet.jose import JoseError, JwtVerifier, SigningKey, sign_jwt
+from carnet.jose import JoseError, JwtVerifier, KeySet, SigningKey, sign_jwt
 
 TYP = "revocations+jwt"
 ENTRIES_IN_A_MESSAGE = 1_500
@@ -49,6 +49,21 @@ class Snapshot:
     sequence: int
     issued_at: Instant
     packed: bytes
+
+
+def feed_verifier(keys: KeySet, *, issuer: str, algorithms: Collection[str]) -> JwtVerifier:
+    """What verifies an issuer's messages and snapshots: they are for whoever follows that issuer, so `aud` is the issuer."""
+    return JwtVerifier(
+        keys=keys,
+        algorithms=algorithms,
+        issuer=issuer,
+        audience=issuer,
+        typ=TYP,
+        leeway=60,
+        required=("iat",),
+        max_length=64 * 1024,
+        cache_size=0,  # each comes once
+    )
 
 
 def sign_message(message: Message, *, issuer: str, key: SigningKey) -> str:
