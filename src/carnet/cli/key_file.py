@@ -64,7 +64,10 @@ def verifying_keys(file: Path, algorithms: tuple[str, ...]) -> "KeySet":
     key = read_key(file)
     try:
         if isinstance(key, dict) and "keys" in key:
-            return KeySet.from_jwks(key, algorithms=algorithms or tuple(each.name for each in SIGNATURES))
+            keys = KeySet.from_jwks(key, algorithms=algorithms or tuple(each.name for each in SIGNATURES))
+            if not len(keys):
+                raise UsageError(f"{file} has no key that can verify {' or '.join(algorithms) or 'a signature'}.")
+            return keys
         if len(algorithms) > 1:
             raise UsageError("one key is for one algorithm: give --alg once.")
         named = algorithms[0] if algorithms else None

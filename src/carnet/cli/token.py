@@ -101,12 +101,13 @@ def _verify(arguments: Namespace) -> int:
     algorithms = tuple(arguments.alg)
     keys = verifying_keys(arguments.key, algorithms) if arguments.key else _fetch(arguments.issuer, algorithms)
     # Without --issuer the key's owner decides; the verifier still wants the claim to be there.
-    issuer = arguments.issuer or inspect(token, at=now).claim("iss")
+    said = inspect(token, at=now).claim("iss")
+    issuer = arguments.issuer or (said if isinstance(said, str) and said else "(any)")
     try:
         verified = JwtVerifier(
             keys=keys,
             algorithms=tuple(dict.fromkeys(key.alg for key in keys)),
-            issuer=issuer if isinstance(issuer, str) else "",
+            issuer=issuer,
             audience=arguments.audience,
             typ=arguments.type,
             leeway=arguments.leeway,
