@@ -8,7 +8,7 @@ from carnet.ambient import Instant
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.storage.records import Artifact
 from carnet.oauth.access_token import SignIn
-from carnet.oauth.scope import Scope
+from carnet.oauth.scope import OFFLINE_ACCESS, Scope
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -35,8 +35,13 @@ class Person:
     subject: str
     family: str
     sid: str | None
-    """The session that it hangs on; None: it outlives its session (`offline_access`)."""
+    """The session in which it was approved; None: it has outlived that."""
     approval: Approval
+
+    @property
+    def offline(self) -> bool:
+        """OpenID Connect Core section 11: it outlives its session, so that no access token and no refresh token names it."""
+        return OFFLINE_ACCESS in self.approval.scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

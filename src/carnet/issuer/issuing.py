@@ -15,7 +15,7 @@ from carnet.oauth import access_token, id_token
 from carnet.oauth.access_token import AccessToken
 from carnet.oauth.errors import InvalidGrantError
 from carnet.oauth.id_token import IdToken
-from carnet.oauth.scope import OFFLINE_ACCESS, OPENID, Scope
+from carnet.oauth.scope import OPENID, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ async def mint(
         token_id=f"{person.family}.{fresh_name(desk.ambient)}",
         roles=account.roles,
         sign_in=person.approval.sign_in,
-        sid=None if _offline(person) else person.sid,
+        sid=None if person.offline else person.sid,
         epoch=account.epoch,
     )
     signed = _sign(token, key)
@@ -99,11 +99,6 @@ def _access_token_lifetime(client: Client, desk: Desk) -> int:
     return min(client.access_token_lifetime or default, max(default, LONGEST_ACCESS_TOKEN))
 
 
-def _offline(person: Person) -> bool:
-    """OpenID Connect Core section 11: whether it outlives its session, so that nothing in it may name the session."""
-    return OFFLINE_ACCESS in person.approval.scope
-
-
 async def _account(person: Person, desk: Desk) -> Account:
     """Roles and epoch as they are now: what a token says is as fresh as the token."""
     account = await desk.store.accounts.get(person.subject)
@@ -119,7 +114,7 @@ async def _end_of_session(person: Person, desk: Desk, *, at: Instant) -> Instant
     session = await desk.store.sessions.get(person.sid)
     if session is None or session.ended_at is not None or lapsed(session.expires_at, at=at):
         raise InvalidGrantError("The authorization is not valid any more.", why="the session has ended")
-    return None if _offline(person) else session.expires_at
+    return None if person.offline else session.expires_at
 
 
 def _id_token(
@@ -155,7 +150,7 @@ def _successor(person: Person, client: Client, desk: Desk, *, ends_at: Instant |
         family=person.family,
         subject=person.subject,
         client_id=client.client_id,
-        sid=None if _offline(person) else person.sid,
+        sid=None if person.offline else person.sid,
         document=msgspec.json.encode(person.approval),
         created_at=now,
         expires_at=expires_at,

@@ -18,6 +18,8 @@ class CodeDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """What a code stands for; `/authorize` writes it."""
 
     approval: Approval
+    sid: str
+    """The session in which it was approved."""
     redirect_uri: str
     code_challenge: str
     nonce: str | None = None
@@ -60,7 +62,12 @@ class AuthorizationCode:
         return Authorization(
             scope=approval.scope,
             audience=approval.audience,
-            person=Person(subject=artifact.subject, family=artifact.family, sid=artifact.sid, approval=approval),
+            person=Person(
+                subject=artifact.subject,
+                family=artifact.family,
+                sid=artifact.sid or document.sid,  # a family that hangs on its session may have passed to a newer one
+                approval=approval,
+            ),
             redemption=Redemption(artifact=artifact, secret=asked.code),
             nonce=document.nonce,
         )
