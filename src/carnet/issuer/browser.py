@@ -11,7 +11,8 @@ from starlette.requests import Request
 from carnet.ambient import Instant, lapsed
 from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
-from carnet.issuer.http_security import client_address, leave_cookie
+from carnet.issuer.http_security import leave_cookie, written_address
+from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.refusals import RefusalError
 from carnet.issuer.revoking import entry
 from carnet.issuer.storage.records import Account, Digest, Session
@@ -25,7 +26,7 @@ BROWSER_COOKIE = "carnet_browser"
 TOUCH_INTERVAL = 60
 """Seconds: a session's `seen_at` is written at most so often."""
 
-_BROWSER_LIFETIME = 400 * 86_400
+LONGEST_LIFETIME = 400 * 86_400
 """RFC 6265bis section 5.5: no cookie lives longer."""
 
 _FORM = "application/x-www-form-urlencoded"
@@ -49,13 +50,13 @@ class Visit:
 
 async def visit(request: Request, desk: Desk) -> Visit:
     """Say who is there. A browser without a well-formed cookie of its own gets one with the answer."""
-    browser = _cookie(request, desk.config, BROWSER_COOKIE)
+    browser = cookie(request, desk.config, BROWSER_COOKIE)
     if len(browser) != 22:
-        browser = _random(desk, 16)
-        leave_cookie(request, _set_cookie(desk.config, BROWSER_COOKIE, browser, lifetime=_BROWSER_LIFETIME))
+        browser = fresh_name(desk.ambient)
+        leave(request, desk.config, BROWSER_COOKIE, browser, lifetime=LONGEST_LIFETIME)
     nobody = Visit(browser)
-    value = _cookie(request, desk.config, SESSION_COOKIE)
-    session = await desk.store.sessions.by_digest(_digest(value)) if len(value) == 43 else None
+    value = cookie(request, desk.config, SESSION_COOKIE)
+    session = await desk.store.sessions.by_digest(Opaque(value).digest) if len(value) == 43 else None
     now = desk.ambient.now()
     if session is None or not alive(session, desk.config, at=now):
         return nobody
@@ -88,11 +89,10 @@ async def sign_in(
         RefusalError: the account was disabled meanwhile.
     """
     now = desk.ambient.now()
-    value = _random(desk, 32)
-    address = client_address(request, desk.config)
+    secret = Opaque.fresh(desk.ambient)
     session = Session(
-        sid=_random(desk, 16),
-        digest=_digest(value),
+        sid=fresh_name(desk.ambient),
+        digest=secret.digest,
         subject=account.subject,
         auth_time=now,
         amr=amr,
@@ -101,7 +101,7 @@ async def sign_in(
         seen_at=now,
         expires_at=now + desk.config.lifetimes.session,
         user_agent=request.headers.get("user-agent", "")[:255] or None,
-        address=str(address) if address else None,
+        address=written_address(request, desk.config),
     )
     before = visit.session
     ending = before.sid if before and before.subject == account.subject else None
@@ -109,7 +109,7 @@ async def sign_in(
         await end_session(desk, before)
     if not await desk.store.sessions.start(session, ending=ending):
         raise RefusalError(403, "disabled")
-    leave_cookie(request, _set_cookie(desk.config, SESSION_COOKIE, value, lifetime=desk.config.lifetimes.session))
+    leave(request, desk.config, SESSION_COOKIE, secret.value, lifetime=desk.config.lifetimes.session)
     return replace(visit, session=session, account=account)
 
 
@@ -117,7 +117,7 @@ async def sign_out(request: Request, desk: Desk, visit: Visit) -> Visit:
     """End the session that is signed in here, with all that its apps hold, and forget its cookie."""
     if visit.session is not None:
         await end_session(desk, visit.session)
-    leave_cookie(request, _set_cookie(desk.config, SESSION_COOKIE, "", lifetime=0))
+    leave(request, desk.config, SESSION_COOKIE, "", lifetime=0)
     return Visit(visit.browser)
 
 
@@ -154,6 +154,18 @@ async def check_form(request: Request, desk: Desk, visit: Visit, purpose: str) -
     return fields
 
 
+def link_parameters(request: Request) -> Parameters:
+    """The parameters of one of our own links.
+
+    Raises:
+        RefusalError: it was damaged on its way.
+    """
+    try:
+        return parse(request.scope["query_string"])
+    except InvalidRequestError as error:
+        raise RefusalError(400, "bad_link", why=str(error)) from None
+
+
 def _own_origin(request: Request, config: Config) -> bool:
     """Fetch, section "Origin header": every browser sends it with a POST; where it is missing, Fetch Metadata must speak."""
     origins = request.headers.getlist("origin")
@@ -168,19 +180,14 @@ def cookie_name(config: Config, name: str) -> str:
     return f"__Host-{name}" if config.secure else name
 
 
-def _cookie(request: Request, config: Config, name: str) -> str:
+def cookie(request: Request, config: Config, name: str) -> str:
+    """The value of one of our cookies; empty if it is absent or cannot be ours."""
     value = request.cookies.get(cookie_name(config, name), "")
     return value if value.isascii() and value.replace("-", "").replace("_", "").isalnum() else ""
 
 
-def _set_cookie(config: Config, name: str, value: str, *, lifetime: int) -> str:
+def leave(request: Request, config: Config, name: str, value: str, *, lifetime: int) -> None:
+    """Have one of our cookies set with the answer; a lifetime of 0 seconds takes it away."""
     secure = "; Secure" if config.secure else ""
-    return f"{cookie_name(config, name)}={value}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite=Lax{secure}"
-
-
-def _random(desk: Desk, length: int) -> str:
-    return urlsafe_b64encode(desk.ambient.entropy(length)).decode().rstrip("=")
-
-
-def _digest(value: str) -> Digest:
-    return sha256(value.encode()).digest()
+    attributes = f"Path=/; Max-Age={lifetime}; HttpOnly; SameSite=Lax{secure}"
+    leave_cookie(request, f"{cookie_name(config, name)}={value}; {attributes}")

@@ -69,6 +69,12 @@ def client_address(connection: HTTPConnection, config: Config) -> IPv4Address | 
     return peer
 
 
+def written_address(connection: HTTPConnection, config: Config) -> str | None:
+    """The same, as sessions and the audit trail have it."""
+    address = client_address(connection, config)
+    return str(address) if address else None
+
+
 def address_block(address: IPv4Address | IPv6Address) -> str:
     """Rule O12: what one attacker has at hand: an IPv4 address, or the /64 of an IPv6 address."""
     return str(address) if address.version == 4 else str(ip_network((address, 64), strict=False))

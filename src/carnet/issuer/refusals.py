@@ -3,7 +3,7 @@
 from functools import wraps
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Answer
@@ -24,6 +24,14 @@ class RefusalError(Exception):
         self.retry_after = retry_after
 
 
+class SeeOtherError(Exception):
+    """Something is to be done at another page of ours first: the answer is a redirect by 303 (RFC 9700 section 4.12)."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__("see other")
+        self.url = url
+
+
 def page(answer: Answer) -> Answer:
     """Decorate the function of an endpoint that is made for people: what it refuses becomes an error page."""
 
@@ -33,6 +41,8 @@ def page(answer: Answer) -> Answer:
             return await answer(request, desk)
         except RefusalError as error:
             return _error_page(request, desk, error)
+        except SeeOtherError as error:
+            return RedirectResponse(error.url, 303)
         except PasswordsBusyError:
             return _error_page(request, desk, RefusalError(503, "busy", retry_after=5))
 

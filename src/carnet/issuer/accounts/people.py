@@ -5,16 +5,15 @@ Each change is one compare-and-swap with the revocations that follow from it, an
 
 import re
 import unicodedata
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import ClassVar
 
 from msgspec.structs import replace
 
 from carnet.issuer.accounts import password_rule
 from carnet.issuer.desk import Desk
+from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.revoking import entry, entry_lifetime
 from carnet.issuer.storage.ports import AlreadyExistsError, Fresh, StaleError
 from carnet.issuer.storage.records import Account, Artifact, Event, PasswordHash, Revocation
@@ -154,7 +153,7 @@ async def invitation(desk: Desk, token: str) -> Invitation:
     Raises:
         LinkSpentError: it is not, or no longer, good for anything.
     """
-    found = await desk.store.artifacts.get("invitation", _digest(token), at=desk.ambient.now())
+    found = await desk.store.artifacts.get("invitation", Opaque(token).digest, at=desk.ambient.now())
     if not isinstance(found, Artifact):
         raise LinkSpentError
     if found.subject is None:
@@ -181,7 +180,9 @@ async def accept(
     name = checked_name(name)
     email = invited.email if invited else checked_email(email)
     hashed = await _accepted(desk, password, email, name)
-    if not isinstance(await desk.store.artifacts.spend("invitation", _digest(token), at=desk.ambient.now()), Fresh):
+    if not isinstance(
+        await desk.store.artifacts.spend("invitation", Opaque(token).digest, at=desk.ambient.now()), Fresh
+    ):
         raise LinkSpentError
     if invited is None:
         return await _add(desk, email, name, (ADMIN,), hashed, Actor(_FIRST, address))
@@ -323,7 +324,7 @@ async def _add(
 ) -> Account:
     now = desk.ambient.now()
     account = Account(
-        subject=_random(desk, 16),
+        subject=fresh_name(desk.ambient),
         email=email,
         name=name,
         roles=roles,
@@ -398,12 +399,12 @@ async def _get(desk: Desk, subject: str) -> Account:
 
 async def _link(desk: Desk, *, family: str, subject: str | None) -> str:
     now = desk.ambient.now()
-    token = _random(desk, 32)
+    token = Opaque.fresh(desk.ambient)
     await desk.store.artifacts.revoke_family(family, at=now)
     stored = await desk.store.artifacts.put(
         Artifact(
             kind="invitation",
-            digest=_digest(token),
+            digest=token.digest,
             family=family,
             subject=subject,
             created_at=now,
@@ -412,12 +413,4 @@ async def _link(desk: Desk, *, family: str, subject: str | None) -> str:
     )
     if not stored:
         raise DisabledError
-    return f"{desk.config.issuer}/welcome?invitation={token}"
-
-
-def _random(desk: Desk, length: int) -> str:
-    return urlsafe_b64encode(desk.ambient.entropy(length)).decode().rstrip("=")
-
-
-def _digest(token: str) -> bytes:
-    return sha256(token.encode()).digest()
+    return f"{desk.config.issuer}/welcome?invitation={token.value}"

@@ -73,6 +73,7 @@ class Pages:
         self,
         request: Request,
         name: str,
+        /,
         *,
         status: int = 200,
         form_targets: Iterable[str] = (),

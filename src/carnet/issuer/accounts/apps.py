@@ -1,0 +1,35 @@
+"""RFC 9700 section 4.14: the apps that a person has let in, as they see them."""
+
+from dataclasses import dataclass
+
+from carnet.ambient import Instant
+from carnet.issuer.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A client that holds refresh tokens of a person, or a consent."""
+
+    client_id: str
+    name: str
+    scope: tuple[str, ...]
+    since: Instant
+    tokens: int
+
+
+async def apps_of(desk: Desk, subject: str) -> list[App]:
+    """All of them, by name."""
+    found: dict[str, App] = {}
+    for consent in await desk.store.consents.of(subject):
+        found[consent.client_id] = App(consent.client_id, "", consent.scope, consent.granted_at, 0)
+    for token in await desk.store.artifacts.families(subject, at=desk.ambient.now()):
+        client_id = token.client_id or ""
+        before = found.get(client_id, App(client_id, "", (), token.created_at, 0))
+        since = min(before.since, token.created_at)
+        found[client_id] = App(client_id, "", before.scope, since, before.tokens + 1)
+    named = []
+    for app in found.values():
+        client = await desk.store.clients.get(app.client_id)
+        if client is not None:
+            named.append(App(app.client_id, client.client_name, app.scope, app.since, app.tokens))
+    return sorted(named, key=lambda app: (app.name.casefold(), app.client_id))

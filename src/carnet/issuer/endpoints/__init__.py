@@ -1,0 +1,1 @@
+"""One file for each URL; `carnet.issuer.app` lists them."""

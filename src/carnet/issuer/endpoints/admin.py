@@ -1,0 +1,254 @@
+"""Rule O17: the administrators' pages: people, apps, keys, and what has happened."""
+
+from typing import Any
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from carnet.issuer.accounts import people
+from carnet.issuer.accounts.apps import apps_of
+from carnet.issuer.accounts.people import PersonError, UnknownPersonError
+from carnet.issuer.admin import Administrator, acting_administrator, administrator
+from carnet.issuer.browser import alive, check_form, csrf_field, link_parameters
+from carnet.issuer.desk import Desk
+from carnet.issuer.endpoint import Endpoint
+from carnet.issuer.login.returning import sign_in_url
+from carnet.issuer.refusals import RefusalError, page
+from carnet.oauth.parameters import Parameters
+
+PURPOSE = "admin"
+PEOPLE = "/admin/people"
+
+PAGE = 25
+"""Lines of a list."""
+
+NOTICES = ("roles_set", "disabled", "enabled", "signed_out")
+"""What `done` may say; each is a sentence `notice.<done>`."""
+
+
+@page
+async def start(request: Request, desk: Desk) -> Response:
+    await administrator(request, desk, back="/admin")
+    return RedirectResponse(desk.config.issuer + PEOPLE, 303)
+
+
+@page
+async def list_people(request: Request, desk: Desk) -> Response:
+    who = await administrator(request, desk, back=PEOPLE)
+    asked = link_parameters(request)
+    search = asked.get("search")
+    found = await desk.store.accounts.list(after=asked.get("after"), limit=PAGE + 1, search=search)
+    return _render(
+        request,
+        desk,
+        who,
+        "admin_people",
+        people=found[:PAGE],
+        search=search or "",
+        first=asked.get("after") is None,
+        after=found[PAGE - 1].email if len(found) > PAGE else None,
+    )
+
+
+@page
+async def show_invite(request: Request, desk: Desk) -> Response:
+    who = await acting_administrator(request, desk, back=f"{PEOPLE}/invite")
+    return _render(request, desk, who, "admin_invite", given=Parameters([]), error=None)
+
+
+@page
+async def invite(request: Request, desk: Desk) -> Response:
+    """Make an account without a password, and show the link that sets one: this once."""
+    who, form = await _asked(request, desk, back=f"{PEOPLE}/invite")
+    try:
+        account = await people.create(
+            desk,
+            email=form.get("email") or "",
+            name=form.get("name"),
+            roles=(form.get("roles") or "").split(),
+            by=who.actor,
+        )
+        link = await people.invite(desk, account.subject, by=who.actor)
+    except PersonError as error:
+        return _render(request, desk, who, "admin_invite", status=422, given=form, error=f"person.{error.key}")
+    return _render(request, desk, who, "admin_link", person=account, link=link)
+
+
+@page
+async def show_person(request: Request, desk: Desk) -> Response:
+    who = await administrator(request, desk, back=_place(request))
+    done = link_parameters(request).get("done")
+    return await _person(request, desk, who, notice=f"notice.{done}" if done in NOTICES else None)
+
+
+@page
+async def set_roles(request: Request, desk: Desk) -> Response:
+    who, form = await _asked(request, desk, back=_place(request))
+    roles = (form.get("roles") or "").split()
+    try:
+        await people.set_roles(desk, _subject(request), roles, by=who.actor)
+    except PersonError as error:
+        return await _refused(request, desk, who, error)
+    return _done(request, desk, "roles_set")
+
+
+@page
+async def disable(request: Request, desk: Desk) -> Response:
+    who, _ = await _asked(request, desk, back=_place(request))
+    try:
+        await people.disable(desk, _subject(request), by=who.actor)
+    except PersonError as error:
+        return await _refused(request, desk, who, error)
+    return _done(request, desk, "disabled")
+
+
+@page
+async def enable(request: Request, desk: Desk) -> Response:
+    who, _ = await _asked(request, desk, back=_place(request))
+    try:
+        await people.enable(desk, _subject(request), by=who.actor)
+    except PersonError as error:
+        return await _refused(request, desk, who, error)
+    return _done(request, desk, "enabled")
+
+
+@page
+async def sign_out_everywhere(request: Request, desk: Desk) -> Response:
+    who, _ = await _asked(request, desk, back=_place(request))
+    try:
+        await people.sign_out_everywhere(desk, _subject(request), by=who.actor)
+    except PersonError as error:
+        return await _refused(request, desk, who, error)
+    return _done(request, desk, "signed_out")
+
+
+@page
+async def send_link(request: Request, desk: Desk) -> Response:
+    """A new one-time link that sets a password, shown this once."""
+    who, _ = await _asked(request, desk, back=_place(request))
+    try:
+        link = await people.invite(desk, _subject(request), by=who.actor)
+    except PersonError as error:
+        return await _refused(request, desk, who, error)
+    account = await desk.store.accounts.get(_subject(request))
+    return _render(request, desk, who, "admin_link", person=account, link=link)
+
+
+@page
+async def list_clients(request: Request, desk: Desk) -> Response:
+    who = await administrator(request, desk, back="/admin/clients")
+    after = link_parameters(request).get("after")
+    found = await desk.store.clients.list(after=after, limit=PAGE + 1)
+    more = found[PAGE - 1].client_id if len(found) > PAGE else None
+    return _render(request, desk, who, "admin_clients", clients=found[:PAGE], first=after is None, after=more)
+
+
+@page
+async def list_keys(request: Request, desk: Desk) -> Response:
+    who = await administrator(request, desk, back="/admin/keys")
+    keys = await desk.store.signing_keys.list()
+    return _render(request, desk, who, "admin_keys", keys=keys[::-1], now=desk.ambient.now())
+
+
+@page
+async def list_events(request: Request, desk: Desk) -> Response:
+    who = await administrator(request, desk, back="/admin/events")
+    asked = link_parameters(request)
+    before = asked.get("before") or ""
+    number = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
+    subject = asked.get("subject")
+    found = await desk.store.events.list(before=number, limit=PAGE + 1, subject=subject)
+    return _render(
+        request,
+        desk,
+        who,
+        "admin_events",
+        events=found[:PAGE],
+        subject=subject,
+        first=number is None,
+        before=found[PAGE - 1][0] if len(found) > PAGE else None,
+    )
+
+
+async def _asked(request: Request, desk: Desk, *, back: str) -> tuple[Administrator, Parameters]:
+    """An administrator who has just proved who they are, with a form of ours."""
+    who = await acting_administrator(request, desk, back=back)
+    return who, await check_form(request, desk, who.visit, PURPOSE)
+
+
+def _subject(request: Request) -> str:
+    return str(request.path_params["subject"])
+
+
+def _place(request: Request) -> str:
+    return f"{PEOPLE}/{quote(_subject(request), safe='')}"
+
+
+def _done(request: Request, desk: Desk, done: str) -> Response:
+    return RedirectResponse(f"{desk.config.issuer}{_place(request)}?done={done}", 303)
+
+
+async def _refused(request: Request, desk: Desk, who: Administrator, error: PersonError) -> Response:
+    return await _person(request, desk, who, error=f"person.{error.key}", status=409)
+
+
+async def _person(
+    request: Request,
+    desk: Desk,
+    who: Administrator,
+    *,
+    notice: str | None = None,
+    error: str | None = None,
+    status: int = 200,
+) -> Response:
+    now = desk.ambient.now()
+    account = await desk.store.accounts.get(_subject(request))
+    if account is None:
+        raise RefusalError(404, UnknownPersonError.key)
+    sessions = await desk.store.sessions.of(account.subject, at=now)
+    return _render(
+        request,
+        desk,
+        who,
+        "admin_person",
+        status=status,
+        person=account,
+        sessions=[session for session in sessions if alive(session, desk.config, at=now)],
+        apps=await apps_of(desk, account.subject),
+        events=await desk.store.events.list(limit=8, subject=account.subject),
+        prove_again=sign_in_url(desk, who.visit, _place(request)),
+        notice=notice,
+        error=error,
+    )
+
+
+def _render(
+    request: Request, desk: Desk, who: Administrator, name: str, *, status: int = 200, **context: Any
+) -> Response:
+    return desk.pages.render(
+        request,
+        name,
+        status=status,
+        account=who.account,
+        fresh=who.fresh,
+        csrf=csrf_field(desk, who.visit, PURPOSE),
+        **context,
+    )
+
+
+ENDPOINTS = (
+    Endpoint("/admin", ("GET",), start),
+    Endpoint(PEOPLE, ("GET",), list_people),
+    Endpoint(f"{PEOPLE}/invite", ("GET",), show_invite),
+    Endpoint(f"{PEOPLE}/invite", ("POST",), invite),
+    Endpoint(f"{PEOPLE}/{{subject}}", ("GET",), show_person),
+    Endpoint(f"{PEOPLE}/{{subject}}/roles", ("POST",), set_roles),
+    Endpoint(f"{PEOPLE}/{{subject}}/disable", ("POST",), disable),
+    Endpoint(f"{PEOPLE}/{{subject}}/enable", ("POST",), enable),
+    Endpoint(f"{PEOPLE}/{{subject}}/sign-out", ("POST",), sign_out_everywhere),
+    Endpoint(f"{PEOPLE}/{{subject}}/link", ("POST",), send_link),
+    Endpoint("/admin/clients", ("GET",), list_clients),
+    Endpoint("/admin/keys", ("GET",), list_keys),
+    Endpoint("/admin/events", ("GET",), list_events),
+)

@@ -1,0 +1,66 @@
+"""NIST SP 800-63B-4 section 3.2.2, rules O12 and O13: guessing is slowed down per account, per address and in all."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from starlette.requests import Request
+
+from carnet.issuer.desk import Desk
+from carnet.issuer.http_security import address_block, client_address
+from carnet.issuer.login import NotProvedError
+from carnet.issuer.login.device import device
+from carnet.issuer.storage.records import Account
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many tries in a window of so many seconds."""
+
+    tries: int
+    window: int
+
+
+KNOWN_BROWSER = Limit(10, 900)
+"""For one account, from one browser on which it has been signed in to before: nothing that others do counts."""
+EVERYWHERE = Limit(3_000, 60)
+ADDRESS = Limit(100, 600)
+ACCOUNT = Limit(10, 900)
+ACCOUNT_DAILY = Limit(100, 86_400)
+"""For one account, from all browsers that it does not know together."""
+
+
+async def admit(request: Request, desk: Desk, email: str, account: Account | None) -> None:
+    """Count one try, before the password is looked at.
+
+    `email` is what was typed, and is counted whether or not there is such an account.
+
+    Raises:
+        NotProvedError: there were too many.
+    """
+    if account is not None:
+        browser = device(request, desk)
+        if browser.knows(account.subject) and await _within(desk, KNOWN_BROWSER, _browser_key(account, browser.name)):
+            return
+    name = sha256((account.email if account else email).casefold().encode()).hexdigest()
+    address = client_address(request, desk.config)
+    for limit, key in (  # an account's count is not raised by what is refused before it
+        (EVERYWHERE, "sign_in/everywhere"),
+        (ADDRESS, f"sign_in/address/{address_block(address) if address else 'unknown'}"),
+        (ACCOUNT, f"sign_in/account/{name}"),
+        (ACCOUNT_DAILY, f"sign_in/account_daily/{name}"),
+    ):
+        if not await _within(desk, limit, key):
+            raise NotProvedError("throttled", retry_after=limit.window)
+
+
+async def forgive(request: Request, desk: Desk, account: Account) -> None:
+    """Forget the tries of a known browser when its person has got in; the strangers' count stays."""
+    await desk.store.throttle.clear(_browser_key(account, device(request, desk).name))
+
+
+def _browser_key(account: Account, browser: str) -> str:
+    return f"sign_in/browser/{account.subject}/{browser}"
+
+
+async def _within(desk: Desk, limit: Limit, key: str) -> bool:
+    return await desk.store.throttle.hit(key, at=desk.ambient.now(), window=limit.window) <= limit.tries
