@@ -1,0 +1,112 @@
+"""`carnet key`: the issuer's signing keys."""
+
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from carnet.ambient import Instant, lapsed
+from carnet.cli import output
+from carnet.cli.deployment import at_desk, subcommand
+from carnet.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from carnet.issuer.desk import Desk
+    from carnet.issuer.storage.records import SigningKeyRecord
+
+
+def add(subparsers: Any) -> None:
+    parser = subparsers.add_parser("key", help="the issuer's signing keys", description="The issuer's signing keys.")
+    commands = parser.add_subparsers(metavar="COMMAND", dest="subcommand", required=True)
+    subcommand(commands, "list", _list, "list the keys and what each is for")
+    subcommand(commands, "rotate", _rotate, "make a new key, which signs once every verifier has had time to fetch it")
+    retire = subcommand(commands, "retire", _retire, "stop publishing a key now; its tokens are refused from then on")
+    retire.add_argument("kid", metavar="KID")
+    retire.add_argument(
+        "--compromised", action="store_true", help="somebody else has it: guards refuse all that it has signed at once"
+    )
+
+
+def _list(arguments: Namespace) -> int:
+    async def work(desk: "Desk") -> "tuple[list[SigningKeyRecord], str | None, Instant]":
+        return await desk.keyring.list(), (await desk.keyring.signing_key()).kid, desk.ambient.now()
+
+    keys, signing, now = at_desk(arguments, work)
+    documents = [_document(key, signing, at=now) for key in keys]
+    rows = [
+        (
+            key.kid,
+            key.alg,
+            document["state"],
+            output.date(key.created_at),
+            output.date(key.signs_from),
+            output.date(key.retires_at),
+        )
+        for key, document in zip(keys, documents, strict=True)
+    ]
+    output.show(
+        arguments,
+        documents,
+        lambda: output.table(rows, ("KID", "ALG", "STATE", "CREATED", "SIGNS FROM", "PUBLISHED UNTIL")),
+    )
+    return 0
+
+
+def _rotate(arguments: Namespace) -> int:
+    async def work(desk: "Desk") -> "tuple[SigningKeyRecord, str | None, Instant]":
+        with _refusals():
+            key = await desk.keyring.rotate()
+        return key, (await desk.keyring.signing_key()).kid, desk.ambient.now()
+
+    key, signing, now = at_desk(arguments, work)
+    output.show(
+        arguments,
+        _document(key, signing, at=now),
+        f"Made the key {key.kid} ({key.alg}). It is published now and signs from {output.date(key.signs_from)};\n"
+        "the key before it stays published until its last token has expired.",
+    )
+    return 0
+
+
+def _retire(arguments: Namespace) -> int:
+    async def work(desk: "Desk") -> None:
+        with _refusals():
+            await desk.keyring.retire(arguments.kid, compromised=arguments.compromised)
+
+    at_desk(arguments, work)
+    output.show(
+        arguments,
+        {"kid": arguments.kid, "retired": True, "compromised": arguments.compromised},
+        f"The key {arguments.kid} is not published any more.",
+    )
+    return 0
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    from carnet.issuer.keyring import KeyringError
+
+    try:
+        yield
+    except KeyringError as error:
+        raise CommandError(str(error)) from None
+
+
+def _document(key: "SigningKeyRecord", signing: str | None, *, at: Instant) -> dict[str, Any]:
+    if key.compromised_at is not None:
+        state = "compromised"
+    elif key.retires_at is not None and lapsed(key.retires_at, at=at):
+        state = "retired"
+    elif key.kid == signing:
+        state = "signs"
+    else:
+        state = "next" if key.signs_from > at else "published"
+    return {
+        "kid": key.kid,
+        "alg": key.alg,
+        "state": state,
+        "created_at": key.created_at,
+        "signs_from": key.signs_from,
+        "retires_at": key.retires_at,
+        "compromised_at": key.compromised_at,
+    }
