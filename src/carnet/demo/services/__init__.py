@@ -1,0 +1,1 @@
+"""Four small services that trust the issuer's tokens: read them, copy them."""
