@@ -1,0 +1,27 @@
+"""What a service that receives tokens runs: it verifies them offline with the issuer's published keys.
+
+Adapters are imported on their own: `carnet.guard.fastapi`, `carnet.guard.starlette`, `carnet.guard.asgi`, `carnet.guard.wsgi`,
+`carnet.guard.django`; the browser back end is `carnet.guard.browser`.
+"""
+
+from carnet.guard.checkpoint import BlockingCheckpoint, Checkpoint
+from carnet.guard.metadata import MetadataError
+from carnet.guard.principal import Principal
+from carnet.guard.refusal import Refused, RefusedRequestError
+from carnet.guard.requirement import Granted, Requirement, require
+from carnet.guard.service_tokens import ServiceTokens
+from carnet.guard.verifier import Verifier
+
+__all__ = [
+    "BlockingCheckpoint",
+    "Checkpoint",
+    "Granted",
+    "MetadataError",
+    "Principal",
+    "Refused",
+    "RefusedRequestError",
+    "Requirement",
+    "ServiceTokens",
+    "Verifier",
+    "require",
+]

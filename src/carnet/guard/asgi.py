@@ -1,0 +1,115 @@
+"""RFC 6750 for any ASGI application: nothing is let through without an access token."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import httpx2
+
+from carnet.ambient import SYSTEM, Ambient
+from carnet.guard.challenge import Answer, answer
+from carnet.guard.checkpoint import Checkpoint
+from carnet.guard.principal import Principal
+from carnet.guard.refusal import RefusedRequestError
+from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
+from carnet.guard.verifier import ALGORITHMS
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_PRINCIPAL = "carnet.principal"
+_POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+
+
+class Guard:
+    """Guards any ASGI application, over HTTP and WebSocket; the adapters of frameworks build on it."""
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        audience: str,
+        algorithms: tuple[str, ...] = ALGORITHMS,
+        leeway: int = 60,
+        ambient: Ambient = SYSTEM,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        """As for `carnet.guard.Checkpoint`."""
+        self.checkpoint = Checkpoint(
+            issuer=issuer, audience=audience, algorithms=algorithms, leeway=leeway, ambient=ambient, transport=transport
+        )
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """Fetch the keys when the application starts and keep them fresh: pass it as `lifespan`, or use it in your own.
+
+        The application need not wait for the first keys; until they are there, requests are answered with 503.
+        """
+        source = self.checkpoint.source
+        source.start()
+        try:
+            yield
+        finally:
+            await source.stop()
+
+    async def admit(self, scope: Scope, requirement: Requirement = ANY_PRINCIPAL) -> Principal:
+        """Admit an HTTP request or a WebSocket's handshake, and note the principal in its scope.
+
+        Raises:
+            RefusedRequestError: it may not pass, and why.
+        """
+        authorizations = [value for name, value in scope["headers"] if name == b"authorization"]
+        principal = await self.checkpoint.admit(authorizations, requirement, query=scope.get("query_string", b""))
+        scope[_PRINCIPAL] = principal
+        return principal
+
+    def protect(self, app: App, requirement: Requirement = ANY_PRINCIPAL) -> App:
+        """An application that lets nothing through to `app` that does not meet the requirement."""
+
+        async def protected(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "lifespan":
+                async with self.lifespan():
+                    await app(scope, receive, send)
+                return
+            try:
+                await self.admit(scope, requirement)
+            except RefusedRequestError as error:
+                await refuse(error, scope, receive, send)
+                return
+            await app(scope, receive, send)
+
+        return protected
+
+
+def principal_in(scope: Mapping[str, Any]) -> Principal:
+    """Whom an admitted request speaks for.
+
+    Raises:
+        LookupError: no guard has admitted it: the route has no requirement.
+    """
+    principal: Principal | None = scope.get(_PRINCIPAL)
+    if principal is None:
+        raise LookupError("No guard has admitted this request: put a requirement on its route.")
+    return principal
+
+
+async def refuse(error: RefusedRequestError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a refused request; a WebSocket is refused before it is accepted."""
+    refusal = answer(error.refused)
+    if scope["type"] == "http":
+        await _respond("http", refusal, send)
+        return
+    await receive()
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await _respond("websocket.http", refusal, send)
+    else:
+        await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": error.refused.error or "no token"})
+
+
+async def _respond(kind: str, refusal: Answer, send: Send) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in refusal.headers]
+    await send({"type": f"{kind}.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": f"{kind}.response.body", "body": refusal.body})

@@ -1,0 +1,103 @@
+"""Rule A3: outgoing requests, bounded in size and time, without redirects and without decompression."""
+
+import asyncio
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from carnet.ambient import Ambient
+from carnet.guard.key_set import Fetch, Response
+from carnet.guard.metadata import is_loopback
+
+TOTAL_SECONDS = 5.0
+"""For one request from the first packet to the last byte."""
+_PART_SECONDS = 3.0
+"""To connect, and between two chunks."""
+
+
+class FetchError(Exception):
+    """Nothing usable came back; the message says why."""
+
+
+def client_options(url: str) -> dict[str, Any]:
+    """What every outgoing client is made with. A proxy from the environment is for other machines only."""
+    return {
+        "follow_redirects": False,
+        "timeout": _PART_SECONDS,
+        "trust_env": not is_loopback(urlsplit(url).hostname or ""),
+        "headers": {"accept": "application/json", "accept-encoding": "identity", "user-agent": "carnet"},
+    }
+
+
+async def fetch(wanted: Fetch, *, transport: httpx2.AsyncBaseTransport | None = None) -> Response:
+    """Get a URL; raises FetchError."""
+    async with httpx2.AsyncClient(**client_options(wanted.url), transport=transport) as client:
+        return await exchange(client, client.build_request("GET", wanted.url, headers=_headers(wanted)), wanted.limit)
+
+
+async def exchange(client: httpx2.AsyncClient, request: httpx2.Request, limit: int) -> Response:
+    """Send a request and read at most `limit` bytes of the answer within `TOTAL_SECONDS`; raises FetchError."""
+    try:
+        async with asyncio.timeout(TOTAL_SECONDS):
+            response = await client.send(request, stream=True)
+            try:
+                _refuse_encoding(response)
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    _refuse_excess(body, limit)
+            finally:
+                await response.aclose()
+    except TimeoutError:
+        raise FetchError(f"{_place(request)} took longer than {TOTAL_SECONDS:g} s.") from None
+    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+        raise FetchError(f"{_place(request)} could not be reached: {type(error).__name__}.") from None
+    return _response(response, body)
+
+
+def fetch_blocking(wanted: Fetch, *, ambient: Ambient, transport: httpx2.BaseTransport | None = None) -> Response:
+    """Get a URL from a thread; raises FetchError."""
+    deadline = ambient.monotonic() + TOTAL_SECONDS
+    with httpx2.Client(**client_options(wanted.url), transport=transport) as client:
+        request = client.build_request("GET", wanted.url, headers=_headers(wanted))
+        try:
+            response = client.send(request, stream=True)
+            try:
+                _refuse_encoding(response)
+                body = bytearray()
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    _refuse_excess(body, wanted.limit)
+                    if ambient.monotonic() > deadline:
+                        raise FetchError(f"{_place(request)} took longer than {TOTAL_SECONDS:g} s.")
+            finally:
+                response.close()
+        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+            raise FetchError(f"{_place(request)} could not be reached: {type(error).__name__}.") from None
+    return _response(response, body)
+
+
+def _headers(wanted: Fetch) -> dict[str, str]:
+    return {} if wanted.etag is None else {"if-none-match": wanted.etag}
+
+
+def _refuse_encoding(response: httpx2.Response) -> None:
+    """Without decompression, what arrives is as long as what is read."""
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise FetchError(f"{_place(response.request)} answered compressed, which was not asked for.")
+
+
+def _refuse_excess(body: bytearray, limit: int) -> None:
+    if len(body) > limit:
+        raise FetchError(f"The answer is longer than {limit} bytes.")
+
+
+def _response(response: httpx2.Response, body: bytearray) -> Response:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Response(response.status_code, headers, bytes(body))
+
+
+def _place(request: httpx2.Request) -> str:
+    """The URL without its query, which may hold what nobody should read."""
+    return str(request.url.copy_with(query=None, fragment=None))

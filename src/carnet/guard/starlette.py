@@ -1,0 +1,74 @@
+"""RFC 6750 for Starlette: a decorator for endpoints.
+
+guard = Guard(issuer="https://id.example", audience="orders")
+
+@guard.require(role="ADMIN")
+async def endpoint(request: Request) -> Response:
+    principal = guard.principal(request)
+
+app = Starlette(routes=[Route("/orders", endpoint)], lifespan=guard.lifespan)
+"""
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, TypeAlias
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from carnet.guard import asgi
+from carnet.guard.challenge import answer
+from carnet.guard.principal import Principal
+from carnet.guard.refusal import RefusedRequestError
+from carnet.guard.requirement import CustomRule, Requirement, require
+
+Endpoint: TypeAlias = Callable[..., Any]
+"""A function or a method of an `HTTPEndpoint`, with or without `async`, that takes a request or a WebSocket."""
+
+
+class Guard(asgi.Guard):
+    """Guards the endpoints of a Starlette application."""
+
+    def require(
+        self,
+        *,
+        scope: str | Iterable[str] | None = None,
+        role: str | Iterable[str] | None = None,
+        acr: str | Iterable[str] | None = None,
+        max_age: int | None = None,
+        any_of: Iterable[Requirement] | None = None,
+        custom: CustomRule | None = None,
+    ) -> Callable[[Endpoint], Endpoint]:
+        """Decorate an endpoint with what it asks for; see `carnet.guard.require`. With nothing: a valid token."""
+        requirement = require(scope=scope, role=role, acr=acr, max_age=max_age, any_of=any_of, custom=custom)
+
+        def decorate(endpoint: Endpoint) -> Endpoint:
+            @wraps(endpoint)
+            async def guarded(*args: Any, **kwargs: Any) -> Any:
+                connection = next(value for value in (*args, *kwargs.values()) if isinstance(value, HTTPConnection))
+                try:
+                    await self.admit(connection.scope, requirement)
+                except RefusedRequestError as error:
+                    return await _refuse(error, connection)
+                if iscoroutinefunction(endpoint):
+                    return await endpoint(*args, **kwargs)
+                return await run_in_threadpool(endpoint, *args, **kwargs)
+
+            return guarded
+
+        return decorate
+
+    def principal(self, connection: HTTPConnection) -> Principal:
+        """Whom an admitted request speaks for; raises LookupError where the endpoint has no requirement."""
+        return asgi.principal_in(connection.scope)
+
+
+async def _refuse(error: RefusedRequestError, connection: HTTPConnection) -> Response | None:
+    if isinstance(connection, WebSocket):
+        await asgi.refuse(error, connection.scope, connection.receive, connection.send)
+        return None
+    refusal = answer(error.refused)
+    return Response(refusal.body, refusal.status, dict(refusal.headers))
