@@ -127,7 +127,14 @@ def test_a_signed_time_ahead_of_our_clock_counts_as_now_and_is_measured(follower
     assert follower.clock_error == 4 > CLOCK_ALARM
 
 
-@pytest.mark.parametrize("changed", [{"issued_at": 999}, {"sequence": 9}])
+def test_a_snapshot_that_was_signed_a_little_earlier_is_taken_if_it_has_come_as_far(follower):
+    follower.take_message(a_message(issued_at=1_020), at=1_020, monotonic=70.0)
+    follower.take_snapshot(a_snapshot(session("s1"), sequence=11, issued_at=1_018), at=1_020, monotonic=70.0)
+    assert follower.refuses(follower.marks(TOKEN))
+    assert follower.staleness(monotonic=70.0) == 0.0
+
+
+@pytest.mark.parametrize("changed", [{"issued_at": 999, "stream": "zero"}, {"sequence": 9}])
 def test_a_snapshot_that_goes_back_is_refused_and_nothing_is_lost(follower, changed):
     follower.take_message(a_message(session("s1")), at=1_005, monotonic=55.0)
     with pytest.raises(RefusedError):

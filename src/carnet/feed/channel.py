@@ -48,6 +48,14 @@ class Channel:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def joins(self, *, stream: str, after: int) -> bool:
+        """Whether a listener that has come to this place in this stream can go on from it."""
+        try:
+            self._position(stream, after)
+        except GapError:
+            return False
+        return True
+
     async def listen(self, *, stream: str, after: int) -> AsyncIterator[Signed]:
         """All messages that join on to a place in a stream: the kept ones, then each as it comes, without end.
 

@@ -87,10 +87,12 @@ class Follower:
         Raises:
             RefusedError: it is older than what is known, or its entries are malformed; the map is left as it was.
         """
-        if self._heard is not None and snapshot.issued_at < self._heard.issued_at:
-            raise RefusedError("The snapshot is older than what is known.")
-        if snapshot.stream == self.stream and snapshot.sequence < self.sequence:
-            raise RefusedError("The snapshot goes back in its stream.")
+        if snapshot.stream == self.stream:
+            # One that was signed before the newest message knows as much if it has come as far in the stream.
+            if snapshot.sequence < self.sequence:
+                raise RefusedError("The snapshot goes back in its stream.")
+        elif self._heard is not None and snapshot.issued_at < self._heard.issued_at:
+            raise RefusedError("The snapshot is of an older stream.")
         try:
             fresh = EpochMap(snapshot.packed, generation=self._map.generation + 1)
         except MalformedError as error:
