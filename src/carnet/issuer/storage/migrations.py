@@ -99,6 +99,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             value INTEGER NOT NULL
         ) STRICT""",
         "INSERT INTO counter (name, value) VALUES ('revocations', 0), ('signing_keys', 0)",
+        """CREATE TABLE stream (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            name TEXT NOT NULL,
+            key BLOB NOT NULL
+        ) STRICT""",
         """CREATE TABLE throttle (
             key BLOB PRIMARY KEY,
             hits INTEGER NOT NULL,

@@ -21,6 +21,7 @@ from carnet.issuer.storage.records import (
     Revocation,
     Session,
     SigningKeyRecord,
+    Stream,
 )
 
 
@@ -216,6 +217,12 @@ class Revocations(Protocol):
         """The highest number given so far."""
 
     async def find(self, kind: str, value: str, *, at: Instant) -> Revocation | None: ...
+
+    async def stream(self, fresh: Stream) -> Stream:
+        """The stream that the numbers belong to; `fresh` becomes it where there is none yet."""
+
+    async def forget_stream(self) -> None:
+        """The numbers that were given may be given again: the database is an old one that was put back."""
 
 
 class Throttle(Protocol):

@@ -160,6 +160,14 @@ class Revocation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Its place in the order of commits; given by the publisher, None until then."""
 
 
+class Stream(Struct, frozen=True, kw_only=True):
+    """The history that the revocations' numbers belong to; another one begins when an old database is put back."""
+
+    name: str
+    key: bytes
+    """Of the marks' hash (`carnet.feed.entries`); whoever follows the feed gets it."""
+
+
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of the audit trail. Never a secret, never a token."""
 

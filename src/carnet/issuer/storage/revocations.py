@@ -1,4 +1,4 @@
-"""The epoch map and its publisher's numbers (`SECURITY-RULES.md`, section D).
+"""The epoch map and its publisher's numbers (`docs/explanation/revocation.md`).
 
 Whoever revokes leaves the entry's name in `unpublished`. A publisher numbers what it can see there: committed entries alone,
 so no number is ever given to something that a reader of the numbers cannot see yet, and none is left out. An entry that was
@@ -8,7 +8,7 @@ committed before another one was begun comes before it.
 from collections.abc import Sequence
 
 from carnet.ambient import Instant
-from carnet.issuer.storage.records import Revocation
+from carnet.issuer.storage.records import Revocation, Stream
 from carnet.issuer.storage.statements import Batch, Group, Row, Statement, Verb, reading, scanning, writing
 
 
@@ -91,3 +91,26 @@ class StoredRevocations(Group):
             (kind, value, at),
         )
         return _revocation(rows[0]) if rows else None
+
+    @reading
+    def _stream(self) -> Verb[Stream | None]:
+        rows = yield Statement("SELECT name, key FROM stream")
+        return Stream(name=rows[0][0], key=bytes(rows[0][1])) if rows else None
+
+    @writing
+    def _begin_stream(self, fresh: Stream) -> Verb[None]:
+        yield Statement(
+            "INSERT INTO stream (one, name, key) VALUES (1, ?, ?) ON CONFLICT (one) DO NOTHING", (fresh.name, fresh.key)
+        )
+
+    async def stream(self, fresh: Stream) -> Stream:
+        """It is asked for several times a second: read, and only written once."""
+        while True:
+            stream = await self._stream()
+            if stream is not None:
+                return stream
+            await self._begin_stream(fresh)
+
+    @writing
+    def forget_stream(self) -> Verb[None]:
+        yield Statement("DELETE FROM stream")

@@ -1,0 +1,132 @@
+"""The publisher: numbers what has been taken back in the order of commits, and signs it once for all who listen.
+
+The time that it signs is read before the database is: whatever was committed before that time is in that message or before it.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from carnet.ambient import Ambient
+from carnet.feed.channel import Channel, Signed
+from carnet.feed.entries import HASH_KEY_LENGTH, OUTRIGHT, Entry, mark, pack
+from carnet.feed.messages import Snapshot, sign_message, sign_snapshot, split
+from carnet.issuer.keyring import Keyring
+from carnet.issuer.opaque import fresh_name
+from carnet.issuer.storage.ports import Store
+from carnet.issuer.storage.records import Revocation, Stream
+
+HEARTBEAT = 5.0
+"""Seconds after which listeners are told the time even where nothing has been taken back."""
+TURN = 0.2
+"""Seconds after which the database is asked again: another process or node may have taken something back."""
+SNAPSHOT_AGE = 5.0
+"""Seconds for which a snapshot serves whoever asks, as long as the channel joins on to it."""
+
+_PAGE = 10_000
+
+log = logging.getLogger("carnet.revocations")
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    snapshot: Snapshot
+    made: float
+    """The monotonic clock when it was begun."""
+
+
+class Publisher:
+    """One node's publisher. All nodes on a database write the same stream; each signs what it sends itself."""
+
+    def __init__(self, store: Store, keyring: Keyring, *, issuer: str, ambient: Ambient) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._issuer = issuer
+        self._ambient = ambient
+        self.channel = Channel()
+        self._stream: Stream | None = None
+        self._sequence = 0
+        self._sent: float | None = None
+        self._turning = asyncio.Lock()
+        self._packed: _Packed | None = None
+        self._packing: asyncio.Task[_Packed] | None = None
+
+    async def run(self) -> None:
+        """Publish until cancelled. What fails is tried again at the next turn; listeners see meanwhile that time stands still."""
+        while True:
+            try:
+                await self.turn()
+            except Exception:
+                log.exception("The revocation feed could not be published; it is tried again.")
+            await asyncio.sleep(TURN)
+
+    async def turn(self) -> None:
+        """Number and send what is new; the time alone, if it is time for that."""
+        async with self._turning:
+            issued_at, monotonic = self._ambient.now(), self._ambient.monotonic()
+            stream = await self._join_stream()
+            while await self._store.revocations.publish():
+                pass
+            head = await self._store.revocations.head()
+            if head == self._sequence and self._sent is not None and monotonic - self._sent < HEARTBEAT:
+                return
+            numbered = await self._numbered(stream, after=self._sequence, at=issued_at)
+            if numbered:
+                head = max(head, numbered[-1][0])
+            key = await self._keyring.signing_key()
+            for message in split(
+                numbered, stream=stream.name, after=self._sequence, sequence=head, issued_at=issued_at
+            ):
+                self.channel.put(Signed(message, sign_message(message, issuer=self._issuer, key=key)))
+                self._sequence = message.sequence
+            self._sent = monotonic
+
+    async def snapshot(self) -> bytes:
+        """All entries that count, signed; those who ask at the same time, or soon after, share the work."""
+        await self.turn()
+        packed = self._packed
+        if packed is None or not self._serves(packed):
+            if self._packing is None or self._packing.done():
+                self._packing = asyncio.create_task(self._pack())
+            packed = await asyncio.shield(self._packing)
+        return sign_snapshot(packed.snapshot, issuer=self._issuer, key=await self._keyring.signing_key())
+
+    def _serves(self, packed: _Packed) -> bool:
+        age = self._ambient.monotonic() - packed.made
+        snapshot = packed.snapshot
+        return age < SNAPSHOT_AGE and self.channel.joins(stream=snapshot.stream, after=snapshot.sequence)
+
+    async def _pack(self) -> _Packed:
+        made, issued_at = self._ambient.monotonic(), self._ambient.now()
+        stream = await self._join_stream()
+        head = await self._store.revocations.head()
+        numbered = await self._numbered(stream, after=0, at=issued_at)
+        if numbered:
+            head = max(head, numbered[-1][0])
+        packed = await asyncio.to_thread(pack, [entry for _, entry in numbered])
+        snapshot = Snapshot(stream=stream.name, key=stream.key, sequence=head, issued_at=issued_at, packed=packed)
+        self._packed = _Packed(snapshot, made)
+        return self._packed
+
+    async def _join_stream(self) -> Stream:
+        """The stream that the database has now: another one after a database was put back."""
+        fresh = Stream(name=fresh_name(self._ambient), key=self._ambient.entropy(HASH_KEY_LENGTH))
+        stream = await self._store.revocations.stream(fresh)
+        if self._stream is None or stream.name != self._stream.name:
+            self._stream, self._packed, self._sent = stream, None, None
+            self._sequence = await self._store.revocations.head()
+        return stream
+
+    async def _numbered(self, stream: Stream, *, after: int, at: int) -> list[tuple[int, Entry]]:
+        numbered: list[tuple[int, Entry]] = []
+        while True:
+            page = await self._store.revocations.since(after, at=at, limit=_PAGE)
+            numbered += [(revocation.sequence or 0, _entry(revocation, stream)) for revocation in page]
+            if len(page) < _PAGE:
+                return numbered
+            after = numbered[-1][0]
+
+
+def _entry(revocation: Revocation, stream: Stream) -> Entry:
+    epoch = OUTRIGHT if revocation.epoch is None else revocation.epoch
+    return Entry(mark(revocation.kind, revocation.value, key=stream.key), epoch, revocation.expires_at)
