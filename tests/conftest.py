@@ -1,14 +1,37 @@
 """What every test may ask for, and the rule that in continuous integration nothing is skipped."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
+
+from carnet.testing.postgresql import PostgresqlServer, UnavailableError
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """Carnet runs on asyncio."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """One server for the whole run, started when a test first asks for it."""
+    try:
+        server = PostgresqlServer()
+        server.start()
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: PostgresqlServer) -> Iterator[str]:
+    """An empty database of the test's own."""
+    url = postgresql_server.create_database()
+    yield url
+    postgresql_server.drop_database(url)
 
 
 def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -6,7 +6,7 @@ different answers: exactly one is `Fresh`. Backends pass `carnet.testing.storage
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from carnet.ambient import Instant
@@ -26,7 +26,10 @@ from carnet.issuer.storage.records import (
 
 
 class StorageError(Exception):
-    """The database could not do what was asked; nothing was changed."""
+    """The database could not do what was asked; nothing was changed.
+
+    One case is open: a connection that breaks while a commit is under way. The message says so; reading shows what happened.
+    """
 
 
 class AlreadyExistsError(StorageError):
@@ -50,7 +53,7 @@ class Spent:
 
     artifact: Artifact
     spent_at: Instant
-    receipt: bytes | None
+    receipt: bytes | None = field(repr=False)
     """What the spender left for a retry: the sealed successor."""
     successor_unused: bool
     """Whether all that it was spent into is still unspent and unrevoked."""
@@ -59,19 +62,28 @@ class Spent:
 
 
 class Artifacts(Protocol):
-    """Codes, refresh tokens, invitations, replay ids: everything that is handed out and redeemed once."""
+    """Codes, refresh tokens, invitations, replay ids: everything that is handed out and redeemed once.
+
+    A family belongs to the subject, the client and the session of its first artifact. When a new sign-in takes the place of
+    that session, the family passes to the new one, whatever `sid` its next artifacts are made with.
+    """
 
     async def put(self, artifact: Artifact) -> bool:
         """Store a new artifact.
 
-        False, and nothing is stored, if its session has ended, its account is disabled or its client is gone.
+        False, and nothing is stored, if its session has ended, its account is disabled, its client is gone or its family was
+        revoked.
 
         Raises:
             AlreadyExistsError: this digest is there already (that is how a replay id is caught).
+            StorageError: its family belongs to another subject or client.
         """
 
     async def get(self, kind: ArtifactKind, digest: Digest, *, at: Instant) -> Artifact | Spent | None:
-        """Look at it: unspent, spent, or None when it is unknown, expired or revoked."""
+        """Look at it: unspent, spent, or None when it is unknown, expired or revoked, or its session has ended.
+
+        A spent one counts as expired only when nothing unspent of its family lives any more: so its reuse is always seen.
+        """
 
     async def spend(
         self,
@@ -94,11 +106,11 @@ class Artifacts(Protocol):
         """Take the receipt of a spent artifact once more and count it.
 
         None unless it was spent less than `window` seconds ago, its successor is unused, and fewer than `per_hour` replays of
-        its family were counted in the last hour.
+        its family were counted in the last hour; and None where `spend` would answer None.
         """
 
     async def revoke_family(self, family: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> int:
-        """End all artifacts of a family; the answer is how many lived."""
+        """End all artifacts of a family; the answer is how many lived. The revocations are written in any case."""
 
     async def families(self, subject: str, *, at: Instant) -> list[Artifact]:
         """The live refresh tokens of a subject, newest first: what an account page lists."""
@@ -128,7 +140,7 @@ class Accounts(Protocol):
         """
 
     async def remove(self, subject: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> bool:
-        """Delete it with its sessions, consents and artifacts; False if there is none."""
+        """Delete it with its sessions, consents and artifacts; False if there is none (the revocations are then not written)."""
 
 
 class Clients(Protocol):
@@ -150,7 +162,8 @@ class Sessions(Protocol):
     async def start(self, session: Session, *, ending: str | None = None) -> bool:
         """Store a new session, ending in the same transaction the one (a sid) that it takes the place of.
 
-        The artifacts of the ended one pass to the new one. False if the account is disabled or gone.
+        The subject's artifacts of the ended one pass to the new one, unless it had ended before. False if the account is
+        disabled or gone.
         """
 
     async def by_digest(self, digest: Digest) -> Session | None:
@@ -162,7 +175,7 @@ class Sessions(Protocol):
         """The live ones, newest first."""
 
     async def touch(self, sid: str, *, at: Instant) -> None:
-        """Note that it was seen; never brings back an ended one."""
+        """Note that it was seen; never brings back an ended one, and never moves back."""
 
     async def end(self, sid: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> bool:
         """End it and all its artifacts; False if it had ended before (the revocations are then not written)."""
@@ -179,14 +192,18 @@ class Consents(Protocol):
     async def get(self, subject: str, client_id: str) -> Consent | None: ...
 
     async def grant(self, consent: Consent) -> None:
-        """Add its scope to what was allowed before."""
+        """Add its scope to what was allowed before.
+
+        Raises:
+            StaleError: the account or the client is gone.
+        """
 
     async def of(self, subject: str) -> list[Consent]: ...
 
     async def withdraw(
         self, subject: str, client_id: str, *, at: Instant, revocations: Sequence[Revocation] = ()
     ) -> bool:
-        """Forget it and end the client's artifacts of that subject."""
+        """Forget it and end the client's artifacts of that subject; False if there was neither."""
 
 
 class SigningKeys(Protocol):
@@ -196,16 +213,24 @@ class SigningKeys(Protocol):
     async def add(
         self, key: SigningKeyRecord, *, only_if_none: bool = False, retiring: str | None = None, retires_at: Instant = 0
     ) -> bool:
-        """Store it, and give the key `retiring` its end; False if `only_if_none` and there is one."""
+        """Store it, and give the key `retiring` its end.
+
+        False, and nothing is stored, if `only_if_none` and there is one, or if `retiring` is not there or has its end already:
+        of two rotations at once, one wins.
+
+        Raises:
+            AlreadyExistsError: there is a key with this kid.
+        """
 
     async def retire(
         self, kid: str, *, at: Instant, compromised: bool = False, revocations: Sequence[Revocation] = ()
     ) -> bool:
-        """Stop publishing it from `at` on."""
+        """Stop publishing it from `at` on, or from its end if that is earlier; False if there is none."""
 
 
 class Revocations(Protocol):
-    async def add(self, revocations: Sequence[Revocation]) -> None: ...
+    async def add(self, revocations: Sequence[Revocation]) -> None:
+        """Write entries. One about the same thing as another becomes one that refuses at least as much, published again."""
 
     async def publish(self, *, limit: int = 1000) -> list[Revocation]:
         """Number the committed entries that have no number, in the order of commits and without a gap; the answer is those."""
@@ -229,7 +254,7 @@ class Throttle(Protocol):
     """Counters that slow guessing down (rule O12)."""
 
     async def hit(self, key: str, *, at: Instant, window: int) -> int:
-        """Count one more in the current window of that many seconds; the answer is the count."""
+        """Count one more in the current window of that many seconds, which begins with a first hit; the answer is the count."""
 
     async def clear(self, key: str) -> None: ...
 
