@@ -74,3 +74,12 @@ async def test_another_stream_is_a_gap_for_those_who_listen(channel):
     with pytest.raises(GapError):
         await anext(listener)
     assert await take(channel.listen(stream="two", after=0), 1) == ["two/0-0"]
+
+
+async def test_a_listener_that_wants_news_alone_waits_for_it(channel):
+    waiting = asyncio.ensure_future(anext(channel.listen(stream="one", after=4, with_newest=False)))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    channel.put(signed(4, 4))
+    assert (await waiting).token == "one/4-4"
+    assert await take(channel.listen(stream="one", after=3, with_newest=False), 2) == ["one/3-4", "one/4-4"]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from carnet.feed.messages import Message
@@ -56,13 +56,17 @@ class Channel:
             return False
         return True
 
-    async def listen(self, *, stream: str, after: int) -> AsyncIterator[Signed]:
+    async def listen(self, *, stream: str, after: int, with_newest: bool = True) -> AsyncGenerator[Signed, None]:
         """All messages that join on to a place in a stream: the kept ones, then each as it comes, without end.
+
+        Where nothing is new, `with_newest` begins with the newest message all the same, for the time that it tells.
 
         Raises:
             GapError: a snapshot is needed first, or again.
         """
         position = self._position(stream, after)
+        if not with_newest and self._kept[-1].message.sequence == after:
+            position = self._count
         self.listeners += 1
         try:
             while True:
