@@ -6,7 +6,6 @@ from typing import Any
 
 from carnet.ambient import Instant
 from carnet.jose import base64url
-from carnet.jose.algorithms import signature_algorithm
 from carnet.jose.claims import (
     check_audience,
     check_issuer,
@@ -16,15 +15,9 @@ from carnet.jose.claims import (
     check_type,
     media_type,
 )
-from carnet.jose.errors import (
-    AlgorithmNotAllowedError,
-    MalformedError,
-    SignatureInvalidError,
-    TooLargeError,
-    UnknownKeyError,
-    shown,
-)
+from carnet.jose.errors import MalformedError
 from carnet.jose.header import parse_header
+from carnet.jose.jws import allowed, check_signature, encode_header, split_compact
 from carnet.jose.key_set import KeySet
 from carnet.jose.keys import SigningKey
 from carnet.jose.recent_tokens import Entry, RecentTokens
@@ -35,7 +28,6 @@ MAX_TOKEN_LENGTH = 8 * 1024
 """Characters, unless a verifier is told otherwise."""
 ABSOLUTE_MAX_TOKEN_LENGTH = 64 * 1024
 
-_OWN_HEADERS = frozenset({"alg", "kid", "typ", "crit", "b64"})
 _MAX_KNOWN_HEADERS = 64
 
 
@@ -47,25 +39,17 @@ def sign_jwt(claims: Mapping[str, Any], key: SigningKey, *, typ: str, headers: M
     Raises:
         MalformedError: a claim that JSON does not have, or a header that is not the caller's to set.
     """
-    segment = _extended_header(key, typ, headers) if headers else _header(key.alg, key.kid, typ)
+    if headers and "typ" in headers:
+        raise MalformedError("The header's 'typ' is an argument of its own.")
+    segment = encode_header(key.alg, key.kid, {"typ": typ, **headers}) if headers else _header(key.alg, key.kid, typ)
     signed = segment + b"." + base64url.encode(encode_object(claims))
     return (signed + b"." + base64url.encode(key.sign(signed))).decode("ascii")
 
 
 @lru_cache(maxsize=256)
 def _header(alg: str, kid: str | None, typ: str) -> bytes:
-    return base64url.encode(encode_object(_header_members(alg, kid, typ)))
-
-
-def _header_members(alg: str, kid: str | None, typ: str) -> dict[str, Any]:
-    return {"alg": alg, "typ": typ} if kid is None else {"alg": alg, "kid": kid, "typ": typ}
-
-
-def _extended_header(key: SigningKey, typ: str, headers: Mapping[str, Any]) -> bytes:
-    own = _OWN_HEADERS.intersection(headers)
-    if own:
-        raise MalformedError(f"The header parameters {', '.join(sorted(own))} are not the caller's to set.")
-    return base64url.encode(encode_object(_header_members(key.alg, key.kid, typ) | dict(headers)))
+    """The headers of an issuer's tokens are few; each is encoded once."""
+    return encode_header(alg, kid, {"typ": typ})
 
 
 class JwtVerifier:
@@ -118,14 +102,12 @@ class JwtVerifier:
         """
         self._audience = frozenset({audience} if isinstance(audience, str) else audience)
         types = (typ,) if isinstance(typ, str) else tuple(typ)
-        if not issuer or not self._audience or "" in self._audience or not types or "" in types or not algorithms:
-            raise ValueError("A verifier needs an issuer, an audience, a type and algorithms; there is no default.")
-        if isinstance(algorithms, str):
-            raise ValueError("algorithms is a collection of names, such as ('ES256',).")  # noqa: TRY004 - a value of the policy
+        if not issuer or not self._audience or "" in self._audience or not types or "" in types:
+            raise ValueError("A verifier needs an issuer, an audience and a type; there is no default.")
         if leeway < 0 or cache_size < 0 or not 0 < max_length <= ABSOLUTE_MAX_TOKEN_LENGTH:
             raise ValueError(f"leeway and cache_size are at least 0, max_length is 1 to {ABSOLUTE_MAX_TOKEN_LENGTH}.")
         self._keys = keys
-        self._algorithms = frozenset(signature_algorithm(name).name for name in algorithms)
+        self._algorithms = allowed(algorithms)
         self._issuer = issuer
         self._types = frozenset(None if name is None else media_type(name) for name in types)
         self._leeway = leeway
@@ -145,11 +127,9 @@ class JwtVerifier:
         Raises:
             JoseError: it is refused; `code` says why.
         """
-        if token.__class__ is not str or len(token) > self._max_length:
-            raise _unreadable(token, self._max_length)
         if keys is None:
             keys = self._keys
-        entry = self._recent.get(token)
+        entry = self._recent.get(token) if token.__class__ is str and len(token) <= self._max_length else None
         if entry is not None:
             if entry.begin <= at < entry.end and keys.get(entry.kid) is entry.key:
                 if self._admit is not None:
@@ -159,24 +139,13 @@ class JwtVerifier:
         return self._verify(token, at, keys)
 
     def _verify(self, token: str, at: Instant, keys: KeySet) -> Verified:
-        signed, signature, header_segment, payload = _split(token)
+        signed, signature, header_segment, payload = split_compact(token, self._max_length)
         header = self._headers.get(header_segment)
         known = header is not None
         if header is None:
             header = parse_header(header_segment)
             check_type(header.get("typ"), self._types)
-        alg, kid = header["alg"], header.get("kid")
-        key = keys.get(kid)
-        if alg not in self._algorithms:
-            raise AlgorithmNotAllowedError(
-                f"The algorithm is {shown(alg)}, allowed are {', '.join(sorted(self._algorithms))}."
-            )
-        if key is None:
-            raise UnknownKeyError(f"No key has the kid {shown(kid)}.")
-        if key.alg != alg:
-            raise AlgorithmNotAllowedError(f"The algorithm is {shown(alg)}, but the key {shown(kid)} is for {key.alg}.")
-        if not key.verify(signed, base64url.decode(signature)):
-            raise SignatureInvalidError(f"The signature is not that of the key {shown(kid)}.")
+        key = check_signature(header, signed, signature, keys, self._algorithms)
         if not known:
             if len(self._headers) >= _MAX_KNOWN_HEADERS:
                 self._headers.clear()
@@ -192,28 +161,9 @@ class JwtVerifier:
         accepted = verified(header, claims, token)
         if self._admit is not None:
             self._admit(accepted)
-        self._recent.put(token, Entry(accepted, kid, key, begin, end))
+        self._recent.put(token, Entry(accepted, header.get("kid"), key, begin, end))
         return accepted
 
     def forget(self) -> None:
         """Empty the memory of verified tokens. The tokens of a key that leaves the set are refused without it."""
         self._recent.clear()
-
-
-def _unreadable(token: object, max_length: int) -> MalformedError:
-    if isinstance(token, str):
-        return TooLargeError(f"The token has {len(token)} characters, at most {max_length} are read.")
-    return MalformedError(f"A token is a str, not a {type(token).__name__}.")
-
-
-def _split(token: str) -> tuple[bytes, bytes, bytes, bytes]:
-    """The signed octets, the signature, the header and the payload, still encoded (RFC 7515 section 7.1)."""
-    try:
-        octets = token.encode("ascii")
-    except UnicodeEncodeError:
-        raise MalformedError("The token has characters outside of base64url and dots.") from None
-    signed, _, signature = octets.rpartition(b".")
-    header, dot, payload = signed.partition(b".")
-    if not dot or b"." in payload:
-        raise MalformedError("The token is not three parts with two dots between them (RFC 7515 section 7.1).")
-    return signed, signature, header, payload
