@@ -29,7 +29,8 @@ COMMANDS = (
 exit status. Only the module of the command that was asked for is loaded, so that `carnet token` needs no server."""
 
 
-def _parser(commands: Sequence[str]) -> Parser:
+def build_parser(commands: Sequence[str]) -> Parser:
+    """The grammar of these commands."""
     parser = Parser(prog="carnet", description="Identity for distributed Python systems: issuer, tokens and guards.")
     parser.add_argument("--version", action="version", version=f"carnet {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
@@ -41,9 +42,9 @@ def _parser(commands: Sequence[str]) -> Parser:
 def _parse(argv: Sequence[str]) -> Namespace:
     first = argv[0] if argv else "--help"
     if first in COMMANDS:
-        return _parser((first,)).parse_args(argv)
+        return build_parser((first,)).parse_args(argv)
     if first.startswith("-"):
-        return _parser(COMMANDS).parse_args(argv or ["--help"])
+        return build_parser(COMMANDS).parse_args(argv or ["--help"])
     near = difflib.get_close_matches(first, COMMANDS, n=1)
     meant = f"did you mean {near[0]}?" if near else f"the commands are {', '.join(COMMANDS)}."
     raise UsageError(f"{first!r} is not a command: {meant}")

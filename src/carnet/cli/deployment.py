@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+SECRET_FILE = "secret.key"
 SECRET_LENGTH = 43
 """Characters that 32 random bytes take in base64."""
 

@@ -22,6 +22,7 @@ from carnet.issuer.config import Config
 GENERATION = 1_000_000
 """What each subject's epoch is raised by: more than any deployment counts up to between a backup and its return."""
 PAGE = 500
+PREFIX = "restoring-"
 
 
 def add(subparsers: Any) -> None:
@@ -68,13 +69,13 @@ def _replace(config: Config, backup: Path) -> tuple[Path | None, int]:
     target = config.data / FILE_NAME
     if target.exists():
         _refuse_if_open(target)
-    workshop = Path(tempfile.mkdtemp(prefix="restoring-", dir=config.data))
+    workshop = Path(tempfile.mkdtemp(prefix=PREFIX, dir=config.data))
     try:
         copy(backup, workshop / FILE_NAME)
         accounts = asyncio.run(_supersede(replace(config, data=workshop)))
         kept = None
         if target.exists():
-            kept = target.with_name(f"{FILE_NAME}.before-{SYSTEM.now()}")
+            kept = target.with_name(f"{FILE_NAME}.before-{SYSTEM.now()}{workshop.name.removeprefix(PREFIX)}")
             target.replace(kept)
         (workshop / FILE_NAME).replace(target)
         _sync(config.data)
