@@ -165,7 +165,9 @@ def validated(client: Client, config: Config) -> Client:
         raise ClientError(f"scope {client.scope!r} has a value that RFC 6749 section 3.3 does not allow.") from None
     for name, words in (("scope values", values), ("audiences", client.audiences), ("roles", client.roles)):
         if len(words) > _MOST or len(set(words)) < len(words) or not all(_WORD.fullmatch(word) for word in words):
-            raise ClientError(f"{name}: at most {_MOST} different ones of 1 to 200 printable characters without spaces.")
+            raise ClientError(
+                f"{name}: at most {_MOST} different ones of 1 to 200 printable characters without spaces."
+            )
     longest = max(config.lifetimes.access_token, LONGEST_ACCESS_TOKEN)
     if client.access_token_lifetime is not None and not 10 <= client.access_token_lifetime <= longest:
         raise ClientError(f"access_token_lifetime is between 10 and {longest} seconds.")

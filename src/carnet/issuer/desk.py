@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # these know the desk's neighbours themselves: no circle at r
     from carnet.issuer.keyring import Keyring
     from carnet.issuer.pages import Pages
     from carnet.issuer.passwords import Passwords
+    from carnet.issuer.revocation.publisher import Publisher
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Desk:
     ambient: Ambient
     passwords: Passwords
     pages: Pages
+    publisher: Publisher
     secret: bytes = field(repr=False)
     """The deployment's secret key, at least 32 bytes: `Sealer` and `derive` make keys for one purpose each from it."""
     metadata: Mapping[str, Any]

@@ -1,0 +1,77 @@
+"""RFC 6749 sections 5.1 and 5.2, RFC 6750 section 3: requests read from the wire, and answers as programs get them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from carnet.issuer.config import Config
+from carnet.oauth.challenge import challenge
+from carnet.oauth.errors import (
+    InsufficientScopeError,
+    InvalidClientError,
+    InvalidTokenError,
+    OAuthError,
+    TemporarilyUnavailableError,
+    UnsupportedMediaTypeError,
+)
+from carnet.oauth.parameters import Parameters, parse
+
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+_FORM = "application/x-www-form-urlencoded"
+
+
+async def read_form(request: Request) -> Parameters:
+    """RFC 6749 section 3.2: the parameters of a POST, which come in its body and nowhere else.
+
+    Raises:
+        UnsupportedMediaTypeError: the body is not a form.
+        InvalidRequestError: as `parse`.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise UnsupportedMediaTypeError(f"The request's Content-Type is not {_FORM}.")
+    return parse(await request.body())
+
+
+def json_answer(
+    document: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """JSON, not to be stored unless `headers` say otherwise."""
+    return Response(
+        msgspec.json.encode(document),
+        status,
+        headers={"Content-Type": "application/json", **(NO_STORE if headers is None else headers)},
+    )
+
+
+def refusal(error: OAuthError, config: Config) -> Response:
+    """The RFC's JSON, status and challenge for an error."""
+    response = json_answer(error.to_json(), status=error.status)
+    demanded = _challenge(error, realm=config.issuer)
+    if demanded is not None:
+        response.headers["WWW-Authenticate"] = demanded
+    if isinstance(error, TemporarilyUnavailableError):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def token_wanted(config: Config) -> Response:
+    """RFC 6750 section 3.1: a request without a token is told what is wanted, and nothing of errors."""
+    return Response(status_code=401, headers={"WWW-Authenticate": challenge("Bearer", realm=config.issuer), **NO_STORE})
+
+
+def _challenge(error: OAuthError, *, realm: str) -> str | None:
+    if isinstance(error, InvalidClientError):
+        return challenge("Basic", realm=realm, charset="UTF-8")
+    if isinstance(error, InvalidTokenError | InsufficientScopeError):
+        return challenge(
+            "Bearer",
+            realm=realm,
+            error=error.code,
+            error_description=error.description,
+            scope=error.scope if isinstance(error, InsufficientScopeError) else None,
+        )
+    return None

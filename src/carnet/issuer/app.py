@@ -1,0 +1,213 @@
+"""The issuer as an ASGI application: the desk is opened, the endpoints are listed, every refusal becomes an answer."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from carnet.ambient import SYSTEM, Ambient
+from carnet.issuer import cors
+from carnet.issuer.answers import refusal
+from carnet.issuer.config import Config
+from carnet.issuer.desk import Desk
+from carnet.issuer.endpoint import Endpoint
+from carnet.issuer.endpoints import (
+    account,
+    admin,
+    assets,
+    authorize,
+    consent,
+    discovery,
+    end_session,
+    health,
+    introspect,
+    jwks,
+    login,
+    revocations,
+    revoke,
+    token,
+    userinfo,
+    welcome,
+)
+from carnet.issuer.http_security import SecurityMiddleware
+from carnet.issuer.keyring import Keyring
+from carnet.issuer.metadata import describe
+from carnet.issuer.pages import Pages
+from carnet.issuer.passwords import Passwords
+from carnet.issuer.refusals import RefusalError, page
+from carnet.issuer.revocation.publisher import Publisher
+from carnet.issuer.secret_key import secret_key
+from carnet.issuer.storage import open_store
+from carnet.issuer.storage.ports import StorageError
+from carnet.issuer.upkeep import sweep_forever
+from carnet.oauth.errors import OAuthError, ServerError, TemporarilyUnavailableError
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *discovery.ENDPOINTS,
+    *jwks.ENDPOINTS,
+    *authorize.ENDPOINTS,
+    *consent.ENDPOINTS,
+    *token.ENDPOINTS,
+    *userinfo.ENDPOINTS,
+    *introspect.ENDPOINTS,
+    *revoke.ENDPOINTS,
+    *end_session.ENDPOINTS,
+    *revocations.ENDPOINTS,
+    *login.ENDPOINTS,
+    *welcome.ENDPOINTS,
+    *account.ENDPOINTS,
+    *admin.ENDPOINTS,
+    *assets.ENDPOINTS,
+    *health.ENDPOINTS,
+)
+
+log = logging.getLogger("carnet.issuer")
+
+
+async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes | None = None) -> Desk:
+    """Open the store, bring its schema up to date, and make the first signing key where there is none.
+
+    `secret` is the deployment's secret key; None: the file `secret.key` in the data directory. Whoever opens a desk closes its
+    store.
+
+    Raises:
+        ConfigError: the settings or the secret key cannot be used.
+        StorageError: the database cannot be used.
+        SealBrokenError: the signing keys were sealed under another secret key.
+    """
+    secret = secret_key(config.data, ambient) if secret is None else secret
+    store = open_store(config, ambient)
+    try:
+        await store.migrate()
+        keyring = Keyring(config, store.signing_keys, secret, ambient)
+        await keyring.begin()
+    except BaseException:
+        await store.close()
+        raise
+    return Desk(
+        config=config,
+        store=store,
+        keyring=keyring,
+        ambient=ambient,
+        passwords=Passwords(ambient),
+        pages=Pages(config),
+        publisher=Publisher(store, keyring, issuer=config.issuer, ambient=ambient),
+        secret=secret,
+        metadata=describe(config, ENDPOINTS),
+    )
+
+
+def create_app(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes | None = None) -> Starlette:
+    """The application. Its desk is opened when it starts (raising as `open_desk`) and stands in `app.state.desk`."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        desk = await open_desk(config, ambient, secret=secret)
+        app.state.desk = desk
+        work = [
+            asyncio.create_task(desk.publisher.run()),
+            asyncio.create_task(sweep_forever(desk.store, ambient)),
+        ]
+        try:
+            yield
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+            desk.passwords.close()
+            await desk.store.close()
+
+    return Starlette(
+        routes=_routes(config, ENDPOINTS),
+        middleware=[Middleware(SecurityMiddleware, config=config)],
+        exception_handlers={Exception: _broken},
+        lifespan=lifespan,
+    )
+
+
+def _routes(config: Config, endpoints: Iterable[Endpoint]) -> list[Route]:
+    """One for each path, under the path of the issuer's URL."""
+    by_path: dict[str, list[Endpoint]] = defaultdict(list)
+    prefix = urlsplit(config.issuer).path
+    for endpoint in endpoints:
+        for path in _paths(endpoint.path, prefix):
+            by_path[path].append(endpoint)
+    return [
+        Route(
+            path, _answer(sharing, config), methods=[*_methods(sharing), *(["OPTIONS"] if _readable(sharing) else [])]
+        )
+        for path, sharing in by_path.items()
+    ]
+
+
+def _paths(path: str, prefix: str) -> tuple[str, ...]:
+    """RFC 8414 section 3.1 inserts the well-known part before the issuer's path, OpenID Connect appends it: both are served.
+
+    Whoever watches the process asks for its health at the root, whatever the issuer's URL is.
+    """
+    if not prefix or path.startswith("/health/"):
+        return (path,)
+    return (prefix + path, path + prefix) if path.startswith("/.well-known/") else (prefix + path,)
+
+
+def _methods(sharing: Iterable[Endpoint]) -> tuple[str, ...]:
+    return tuple(method for endpoint in sharing for method in endpoint.methods)
+
+
+def _readable(sharing: Iterable[Endpoint]) -> bool:
+    """Whether scripts of other origins may read any of the answers."""
+    return any(endpoint.cors != "never" for endpoint in sharing)
+
+
+def _answer(sharing: list[Endpoint], config: Config) -> Callable[[Request], Awaitable[Response]]:
+    """Choose by the method, and turn what the protocol refuses into the RFC's answer."""
+    by_method = {method: endpoint for endpoint in sharing for method in endpoint.methods}
+
+    async def answer(request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return cors.preflight(request, _methods(sharing))
+        endpoint = by_method["GET" if request.method == "HEAD" else request.method]
+        desk: Desk = request.app.state.desk
+        try:
+            response = await endpoint.answer(request, desk)
+        except OAuthError as error:
+            log.info("%s is refused: %s", endpoint.path, error)
+            response = refusal(error, config)
+        except StorageError as error:
+            log.error("%s: the database did not answer: %s", endpoint.path, error)  # noqa: TRY400 — it says what is wrong
+            response = await _unavailable(request, desk)
+        cors.allow(request, response, endpoint.cors)
+        return response
+
+    return answer
+
+
+def _for_people(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
+async def _unavailable(request: Request, desk: Desk) -> Response:
+    if _for_people(request):
+        return await _busy(request, desk)
+    return refusal(
+        TemporarilyUnavailableError("The issuer cannot do its work now; try again in a moment."), desk.config
+    )
+
+
+@page
+async def _busy(_request: Request, _desk: Desk) -> Response:
+    raise RefusalError(503, "busy", retry_after=5)
+
+
+async def _broken(request: Request, _error: Exception) -> Response:
+    """Whatever nobody thought of: the log has it, the answer does not say it."""
+    desk: Desk = request.app.state.desk
+    return refusal(ServerError("Something went wrong here; it has been noted."), desk.config)

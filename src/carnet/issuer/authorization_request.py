@@ -1,0 +1,178 @@
+"""RFC 6749 section 4.1.1, OpenID Connect Core section 3.1.2.1: the authorization request, in two stages.
+
+Until the client and the redirect URI are known to belong together nothing is sent there: whatever is wrong gets a page. Only
+then is there a `ReturnAddress`, and whatever is wrong with the rest goes back to the client.
+"""
+
+from dataclasses import dataclass, field
+
+from starlette.responses import Response
+
+from carnet.issuer.desk import Desk
+from carnet.issuer.presented_tokens import hinted
+from carnet.issuer.refusals import RefusalError
+from carnet.issuer.response_modes import RESPONSE_MODES
+from carnet.issuer.response_modes.mode import ResponseMode
+from carnet.issuer.storage.records import Client
+from carnet.oauth import pkce, redirect_uri, scope
+from carnet.oauth.errors import (
+    InvalidRequestError,
+    InvalidTargetError,
+    OAuthError,
+    RegistrationNotSupportedError,
+    RequestNotSupportedError,
+    RequestUriNotSupportedError,
+    UnauthorizedClientError,
+    UnsupportedResponseTypeError,
+)
+from carnet.oauth.parameters import Parameters
+from carnet.oauth.scope import Scope
+
+PROMPTS = ("none", "login", "consent", "select_account")
+
+_NOT_SUPPORTED = {
+    "request": RequestNotSupportedError,
+    "request_uri": RequestUriNotSupportedError,
+    "registration": RegistrationNotSupportedError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnAddress:
+    """A client and its own redirect URI: where an answer may be sent. Only `return_address` makes one."""
+
+    client: Client
+    redirect_uri: str
+    state: str | None
+    mode: ResponseMode
+    issuer: str
+
+    def answer(self, **fields: str) -> Response:
+        """RFC 6749 section 4.1.2, RFC 9207 section 2: with the request's `state` and our `iss`."""
+        state = {} if self.state is None else {"state": self.state}
+        return self.mode.answer(self.redirect_uri, {**fields, **state, "iss": self.issuer})
+
+    def refuse(self, error: OAuthError) -> Response:
+        """RFC 6749 section 4.1.2.1."""
+        return self.answer(**error.to_json())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationRequest:
+    """A request that is right in itself: what is left is who signs in and what they allow."""
+
+    back: ReturnAddress
+    scope: Scope
+    audience: tuple[str, ...]
+    code_challenge: str
+    nonce: str | None = field(repr=False)
+    prompt: frozenset[str]
+    max_age: int | None
+    subject: str | None
+    """Of the `id_token_hint`: nobody else will do."""
+
+
+async def return_address(parameters: Parameters, desk: Desk) -> ReturnAddress:
+    """First stage.
+
+    Raises:
+        RefusalError: the client is not known, or the redirect URI is not one of its own (rule O1): a page, no redirect.
+    """
+    client_id, asked = parameters.get("client_id"), parameters.get("redirect_uri")
+    client = await desk.store.clients.get(client_id) if client_id is not None else None
+    if client is None:
+        raise RefusalError(400, "unknown_client", why=f"client_id {client_id!r}")
+    if asked is None or not any(redirect_uri.matches(asked, registered) for registered in client.redirect_uris):
+        raise RefusalError(400, "foreign_redirect_uri", why=f"{client_id} asks for {asked!r}")
+    named = parameters.get("response_mode")
+    mode = next((mode for mode in RESPONSE_MODES if mode.name == named), RESPONSE_MODES[0])
+    return ReturnAddress(client, asked, parameters.get("state"), mode, desk.config.issuer)
+
+
+async def authorization_request(parameters: Parameters, back: ReturnAddress, desk: Desk) -> AuthorizationRequest:
+    """Second stage.
+
+    Raises:
+        OAuthError: goes back to the client.
+    """
+    for name, error in _NOT_SUPPORTED.items():
+        if name in parameters:
+            raise error(f"The parameter {name} is not supported.")
+    if parameters.require("response_type") != "code":
+        raise UnsupportedResponseTypeError("The only response_type is code.")
+    if "authorization_code" not in back.client.grant_types:
+        raise UnauthorizedClientError("The client is not registered for the grant authorization_code.")
+    if parameters.get("response_mode") not in {None, back.mode.name}:
+        raise InvalidRequestError("The response_mode is not supported.")
+    return AuthorizationRequest(
+        back=back,
+        scope=_scope(parameters, back.client),
+        audience=_audience(parameters, back.client),
+        code_challenge=_code_challenge(parameters),
+        nonce=parameters.get("nonce"),
+        prompt=_prompt(parameters),
+        max_age=_max_age(parameters),
+        subject=await _hinted_subject(parameters, desk),
+    )
+
+
+def _code_challenge(parameters: Parameters) -> str:
+    """Rule O2: PKCE with S256, of every client."""
+    challenge = parameters.get("code_challenge")
+    if challenge is None:
+        raise InvalidRequestError("The parameter code_challenge is missing: PKCE (RFC 7636) is required.")
+    if parameters.get("code_challenge_method") not in pkce.METHODS:
+        raise InvalidRequestError("The code_challenge_method is not S256.")
+    if not pkce.well_formed(challenge):
+        raise InvalidRequestError("The code_challenge is not 43 characters of base64url.")
+    return challenge
+
+
+def _scope(parameters: Parameters, client: Client) -> Scope:
+    """RFC 6749 section 3.3; without one, all that the client may have short of an identity and of offline access.
+
+    OpenID Connect Core section 11: `offline_access` is ignored for a client that gets no refresh token.
+    """
+    allowed = scope.parse(client.scope)
+    asked = scope.parse(parameters.get("scope"))
+    if "refresh_token" not in client.grant_types:
+        asked = scope.excess(asked, (scope.OFFLINE_ACCESS,))
+    if not asked:
+        return scope.excess(allowed, (scope.OPENID, scope.OFFLINE_ACCESS))
+    return scope.narrow(asked, allowed)
+
+
+def _audience(parameters: Parameters, client: Client) -> tuple[str, ...]:
+    """RFC 8707 section 2.1: some of the resource servers that the client may reach; empty: all of them."""
+    asked = tuple(dict.fromkeys(parameters.all("resource")))
+    if scope.excess(asked, client.audiences):
+        raise InvalidTargetError("The client is not registered for a resource that it asks for.")
+    return asked
+
+
+def _prompt(parameters: Parameters) -> frozenset[str]:
+    prompt = frozenset((parameters.get("prompt") or "").split())
+    if not prompt <= frozenset(PROMPTS):
+        raise InvalidRequestError(f"The prompt has a value other than {', '.join(PROMPTS)}.")
+    if "none" in prompt and len(prompt) > 1:
+        raise InvalidRequestError("The prompt none stands alone.")
+    return prompt
+
+
+def _max_age(parameters: Parameters) -> int | None:
+    text = parameters.get("max_age")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise InvalidRequestError("The max_age is not a number of seconds.")
+    return int(text)
+
+
+async def _hinted_subject(parameters: Parameters, desk: Desk) -> str | None:
+    hint = parameters.get("id_token_hint")
+    if hint is None:
+        return None
+    claims = await hinted(hint, desk)
+    if claims is None:
+        raise InvalidRequestError("The id_token_hint is not an ID token of this issuer.")
+    return str(claims["sub"])

@@ -1,0 +1,42 @@
+"""Fetch, section "CORS protocol": whose scripts may read an answer (OAuth 2.1 section 3.1: never that of `/authorize`)."""
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+
+from carnet.issuer.endpoint import Cors
+from carnet.issuer.storage.records import Client
+from carnet.oauth.redirect_uri import origin
+
+_ALLOWED_HEADERS = "Authorization, Content-Type"
+_EXPOSED_HEADERS = "WWW-Authenticate"
+_PREFLIGHT_LIFETIME = 600
+
+
+def preflight(request: Request, methods: tuple[str, ...]) -> Response:
+    """Answer a preflight: which client asks is known only when the request itself comes, and `allow` decides then."""
+    headers = {
+        "Access-Control-Allow-Origin": request.headers.get("origin", "*"),
+        "Access-Control-Allow-Methods": ", ".join(methods),
+        "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
+        "Access-Control-Max-Age": str(_PREFLIGHT_LIFETIME),
+        "Vary": "Origin",
+    }
+    return Response(status_code=204, headers=headers)
+
+
+def allow(request: Request, response: Response, policy: Cors) -> None:
+    """Let scripts read the answer: everybody's if it is public; those of the request's client if it has that origin.
+
+    Credentials are never allowed: no cookie speaks at these endpoints.
+    """
+    headers: MutableHeaders = response.headers
+    if policy == "any":
+        headers["Access-Control-Allow-Origin"] = "*"
+    elif policy == "clients":
+        headers.add_vary_header("Origin")
+        asking = request.headers.get("origin")
+        client: Client | None = getattr(request.state, "client", None)
+        if client is not None and asking in {origin(uri) for uri in client.redirect_uris} - {None}:
+            headers["Access-Control-Allow-Origin"] = str(asking)
+            headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS

@@ -1,0 +1,104 @@
+"""OpenID Connect Core section 3.1.2.4, OAuth 2.1 section 7.9: the page on which a person allows a client something, or not."""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from carnet.issuer.authorization_request import AuthorizationRequest, authorization_request, return_address
+from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters, visit
+from carnet.issuer.desk import Desk
+from carnet.issuer.endpoint import Endpoint
+from carnet.issuer.flow import Flow, open_flow, resume_url
+from carnet.issuer.http_security import written_address
+from carnet.issuer.pages import Text
+from carnet.issuer.refusals import RefusalError, SeeOtherError, page
+from carnet.issuer.storage.records import Account, Consent, Event
+from carnet.oauth.errors import AccessDeniedError, OAuthError
+from carnet.oauth.parameters import Parameters
+
+PURPOSE = "consent"
+
+
+@page
+async def show(request: Request, desk: Desk) -> Response:
+    seen = await visit(request, desk)
+    given = link_parameters(request)
+    account, _, asked = await _waiting(seen, given, desk)
+    text = desk.pages.text(request)
+    return desk.pages.render(
+        request,
+        "consent",
+        form_targets=(asked.back.redirect_uri,),
+        csrf=csrf_field(desk, seen, PURPOSE),
+        flow=given.get("flow"),
+        client=asked.back.client,
+        account=account,
+        scopes=[(name, _described(text, name)) for name in asked.scope],
+        redirect_uri=asked.back.redirect_uri,
+    )
+
+
+@page
+async def decide(request: Request, desk: Desk) -> Response:
+    seen = await visit(request, desk)
+    form = await check_form(request, desk, seen, PURPOSE)
+    account, flow, asked = await _waiting(seen, form, desk)
+    decision = form.get("decision")
+    if decision == "deny":
+        await _note("consent.denied", asked, account, request, desk)
+        return asked.back.refuse(AccessDeniedError("The person did not allow it."))
+    if decision != "allow":
+        raise RefusalError(400, "no_form", why="no decision")
+    consent = Consent(
+        subject=account.subject,
+        client_id=asked.back.client.client_id,
+        scope=asked.scope,
+        granted_at=desk.ambient.now(),
+    )
+    await desk.store.consents.grant(consent)
+    await _note("consent.granted", asked, account, request, desk)
+    return RedirectResponse(resume_url(desk, flow, browser=seen.browser_digest), 303)
+
+
+async def _waiting(seen: Visit, given: Parameters, desk: Desk) -> tuple[Account, Flow, AuthorizationRequest]:
+    """The person, and the request that waits for them, checked once more.
+
+    Raises:
+        RefusalError: there is no such request.
+        SeeOtherError: `/authorize` has to say what is next.
+    """
+    flow = open_flow(desk, given.get("flow") or "", browser=seen.browser_digest)
+    back = await return_address(flow.parameters, desk)
+    try:
+        asked = await authorization_request(flow.parameters, back, desk)
+    except OAuthError:
+        raise SeeOtherError(resume_url(desk, flow, browser=seen.browser_digest)) from None
+    if seen.account is None or "none" in asked.prompt:
+        raise SeeOtherError(resume_url(desk, flow, browser=seen.browser_digest))
+    return seen.account, flow, asked
+
+
+def _described(text: Text, name: str) -> str:
+    """What a scope value means, from the catalogue; one of the deployment's own has only its name."""
+    try:
+        return text(f"scope.{name}")
+    except KeyError:
+        return name
+
+
+async def _note(name: str, asked: AuthorizationRequest, account: Account, request: Request, desk: Desk) -> None:
+    await desk.store.events.add(
+        Event(
+            at=desk.ambient.now(),
+            name=name,
+            subject=account.subject,
+            client_id=asked.back.client.client_id,
+            address=written_address(request, desk.config),
+            detail={"scope": list(asked.scope)},
+        )
+    )
+
+
+ENDPOINTS = (
+    Endpoint("/consent", ("GET",), show),
+    Endpoint("/consent", ("POST",), decide),
+)

@@ -1,0 +1,102 @@
+"""RFC 6749 section 3.2, OAuth 2.1 section 3.2: the token endpoint: the steps that every grant goes through."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from carnet.issuer.answers import json_answer, read_form
+from carnet.issuer.approval import Authorization
+from carnet.issuer.client_auth import authenticate
+from carnet.issuer.desk import Desk
+from carnet.issuer.endpoint import Endpoint
+from carnet.issuer.grants import GRANTS
+from carnet.issuer.grants.grant import Grant
+from carnet.issuer.issuing import Minted, mint
+from carnet.issuer.opaque import Opaque
+from carnet.issuer.rotation import settle
+from carnet.issuer.storage.records import Client
+from carnet.oauth import scope
+from carnet.oauth.errors import (
+    InvalidGrantError,
+    InvalidTargetError,
+    UnauthorizedClientError,
+    UnsupportedGrantTypeError,
+)
+from carnet.oauth.parameters import Parameters
+from carnet.oauth.scope import Scope
+
+
+async def answer(request: Request, desk: Desk) -> Response:
+    """Nothing is answered before the store has committed; nothing is written before the case is proved."""
+    parameters = await read_form(request)
+    client = await authenticate(request, parameters, desk)
+    grant = _grant(parameters, client)
+    authorization = await grant.redeem(grant.read(parameters), client, desk)
+    granted = _bounded_scope(authorization, client)
+    audience = _bounded_audience(parameters, authorization, client, granted, desk)
+    minted = await mint(authorization, client, desk, scope=granted, audience=audience)
+    return _tokens(minted, await _commit(authorization, minted, client, desk))
+
+
+def _grant(parameters: Parameters, client: Client) -> Grant[Any]:
+    named = parameters.require("grant_type")
+    for grant in GRANTS:
+        if grant.grant_type == named:
+            if named not in client.grant_types:
+                raise UnauthorizedClientError(f"The client is not registered for the grant {named}.")
+            return grant
+    raise UnsupportedGrantTypeError("There is no such grant_type.")
+
+
+def _bounded_scope(authorization: Authorization, client: Client) -> Scope:
+    """RFC 6749 section 6: never more than was approved, nor more than the client may have by now."""
+    allowed = scope.parse(client.scope)
+    narrowed = scope.narrow(authorization.asked, authorization.scope)
+    return tuple(value for value in narrowed if value in allowed)
+
+
+def _bounded_audience(
+    parameters: Parameters, authorization: Authorization, client: Client, granted: Scope, desk: Desk
+) -> tuple[str, ...]:
+    """RFC 8707 section 2.2: some of the approved resource servers. Without any, and for userinfo, it is the issuer itself."""
+    approved = authorization.audience or client.audiences
+    asked = tuple(dict.fromkeys(parameters.all("resource")))
+    if scope.excess(asked, approved):
+        raise InvalidTargetError("The token is asked for a resource that was not approved.")
+    audience = tuple(name for name in asked or approved if name in client.audiences)
+    if authorization.audience and not audience:
+        raise InvalidTargetError("The client may not reach the approved resources any more.")
+    if not audience or scope.OPENID in granted:
+        return (*audience, desk.config.issuer)
+    return audience
+
+
+async def _commit(authorization: Authorization, minted: Minted, client: Client, desk: Desk) -> Opaque | None:
+    """Spend what is redeemed and store its successor; only the one who wins gets an answer."""
+    successor = minted.successor
+    if authorization.redemption is not None:
+        return await settle(authorization.redemption, successor, client, desk)
+    if successor is None:
+        return None
+    if not await desk.store.artifacts.put(successor.artifact):
+        raise InvalidGrantError("The authorization is not valid any more.", why="ended while it was redeemed")
+    return successor.secret
+
+
+def _tokens(minted: Minted, refresh_token: Opaque | None) -> Response:
+    """RFC 6749 section 5.1."""
+    document: dict[str, Any] = {
+        "access_token": minted.access_token,
+        "token_type": "Bearer",
+        "expires_in": minted.expires_in,
+        "scope": scope.join(minted.scope),
+    }
+    if refresh_token is not None:
+        document["refresh_token"] = refresh_token.value
+    if minted.id_token is not None:
+        document["id_token"] = minted.id_token
+    return json_answer(document)
+
+
+ENDPOINTS = (Endpoint("/token", ("POST",), answer, metadata="token_endpoint", cors="clients"),)

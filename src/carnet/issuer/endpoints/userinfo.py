@@ -1,0 +1,60 @@
+"""OpenID Connect Core section 5.3: the userinfo endpoint."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from carnet.issuer.answers import json_answer, token_wanted
+from carnet.issuer.desk import Desk
+from carnet.issuer.endpoint import Endpoint
+from carnet.issuer.presented_tokens import live_access_token
+from carnet.issuer.storage.records import Account
+from carnet.oauth.challenge import bearer_token
+from carnet.oauth.errors import InsufficientScopeError, InvalidRequestError, InvalidTokenError
+from carnet.oauth.scope import OPENID, Scope, parse
+
+
+async def answer(request: Request, desk: Desk) -> Response:
+    """RFC 6750 section 2.1: the token comes in the header; one in a form or a query is not looked at."""
+    headers = request.headers.getlist("authorization")
+    if len(headers) > 1:
+        raise InvalidRequestError("The request has more than one Authorization header.")
+    if not headers:
+        return token_wanted(desk.config)
+    token = bearer_token(headers[0])
+    if token is None:
+        raise InvalidTokenError("The Authorization header holds no bearer token.")
+    claims = await live_access_token(token, desk)
+    if claims is None or not _for_us(claims["aud"], desk.config.issuer):
+        raise InvalidTokenError("The access token is not valid here.")
+    request.state.client = await desk.store.clients.get(claims["client_id"])  # whose scripts may read the answer
+    scope = parse(claims.get("scope"))
+    account = await desk.store.accounts.get(claims["sub"])
+    if OPENID not in scope or account is None:
+        raise InsufficientScopeError("The access token was not issued with the scope openid.", scope=OPENID)
+    return json_answer(claims_of(account, scope))
+
+
+def claims_of(account: Account, scope: Scope) -> dict[str, Any]:
+    """Section 5.4: what each scope value shows of an account."""
+    shown: dict[str, Any] = {"sub": account.subject}
+    if "profile" in scope:
+        if account.name is not None:
+            shown["name"] = account.name
+        shown["updated_at"] = account.updated_at
+    if "email" in scope:
+        shown |= {"email": account.email, "email_verified": account.email_verified}
+    if "roles" in scope:
+        shown["roles"] = list(account.roles)
+    return shown
+
+
+CLAIMS = ("sub", "name", "updated_at", "email", "email_verified", "roles")
+
+
+def _for_us(audience: object, issuer: str) -> bool:
+    return audience == issuer or (isinstance(audience, tuple) and issuer in audience)
+
+
+ENDPOINTS = (Endpoint("/userinfo", ("GET", "POST"), answer, metadata="userinfo_endpoint", cors="clients"),)

@@ -1,0 +1,82 @@
+"""RFC 9068 section 4, OpenID Connect RP-Initiated Logout section 2: our own tokens, brought back to us."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from carnet.ambient import Instant
+from carnet.issuer.config import SIGNING_ALGORITHMS
+from carnet.issuer.desk import Desk
+from carnet.jose import JoseError, JwtVerifier, base64url
+from carnet.jose.strict_json import parse_object
+from carnet.oauth import access_token, id_token
+
+Claims = Mapping[str, Any]
+
+
+async def live_access_token(token: str, desk: Desk) -> Claims | None:
+    """The claims of an access token of ours, for whatever audience, if it is valid and has not been taken back."""
+    now = desk.ambient.now()
+    claims = await _verified(token, desk, typ=access_token.TYP, required=access_token.REQUIRED, at=now)
+    return claims if claims is not None and await _stands(claims, desk, at=now) else None
+
+
+async def hinted(token: str, desk: Desk) -> Claims | None:
+    """The claims of an ID token of ours that is given as a hint: it may have expired, it must be ours."""
+    issued_at = _unverified(token).get("iat")
+    if not isinstance(issued_at, int):
+        return None
+    return await _verified(token, desk, typ=id_token.TYP, required=id_token.REQUIRED, at=issued_at)
+
+
+async def _verified(token: str, desk: Desk, *, typ: str, required: tuple[str, ...], at: Instant) -> Claims | None:
+    audience = _unverified(token).get("aud")
+    names = (audience,) if isinstance(audience, str) else audience
+    if not isinstance(names, tuple) or not names or not all(isinstance(name, str) and name for name in names):
+        return None
+    try:
+        return (
+            JwtVerifier(
+                keys=await desk.keyring.key_set(),
+                algorithms=SIGNING_ALGORITHMS,
+                issuer=desk.config.issuer,
+                audience=names,  # whatever it is: it is read here for those who may look at tokens for others
+                typ=typ,
+                required=required,
+                cache_size=0,
+            )
+            .verify(token, at=at)
+            .claims
+        )
+    except JoseError:
+        return None
+
+
+def _unverified(token: str) -> Claims:
+    """What a token says of itself, believed only where the verification that follows confirms it."""
+    parts = token.split(".", 3)
+    if len(parts) != 3 or not token.isascii():
+        return {}
+    try:
+        return parse_object(base64url.decode(parts[1].encode("ascii")))
+    except JoseError:
+        return {}
+
+
+async def _stands(claims: Claims, desk: Desk, *, at: Instant) -> bool:
+    """What guards look up in the epoch map, asked of the store; and whether account and client are still there."""
+    family, dot, _ = claims["jti"].partition(".")
+    names = [("token", claims["jti"]), ("client", claims["client_id"])]
+    if dot:
+        names.append(("family", family))
+    if "sid" in claims:
+        names.append(("session", claims["sid"]))
+    for kind, value in names:
+        if await desk.store.revocations.find(kind, value, at=at) is not None:
+            return False
+    client = await desk.store.clients.get(claims["client_id"])
+    if client is None:
+        return False
+    if claims["sub"] == client.client_id:
+        return bool(claims.get("sep", 0) >= client.epoch)
+    account = await desk.store.accounts.get(claims["sub"])
+    return account is not None and account.disabled_at is None and claims.get("sep", 0) >= account.epoch
