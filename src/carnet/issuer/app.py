@@ -196,15 +196,15 @@ def _for_people(request: Request) -> bool:
 
 async def _unavailable(request: Request, desk: Desk) -> Response:
     if _for_people(request):
-        return await _busy(request, desk)
+        return await _unavailable_page(request, desk)
     return refusal(
         TemporarilyUnavailableError("The issuer cannot do its work now; try again in a moment."), desk.config
     )
 
 
 @page
-async def _busy(_request: Request, _desk: Desk) -> Response:
-    raise RefusalError(503, "busy", retry_after=5)
+async def _unavailable_page(_request: Request, _desk: Desk) -> Response:
+    raise RefusalError(503, "unavailable", retry_after=5)
 
 
 async def _broken(request: Request, _error: Exception) -> Response:
