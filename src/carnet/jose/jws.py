@@ -20,7 +20,8 @@ MAX_LENGTH = 64 * 1024
 """Characters of a serialization, unless a caller says otherwise."""
 
 _OWN_HEADERS = frozenset({"alg", "kid", "crit", "b64"})
-_DETACHED_EXTENSIONS = ("b64",)
+UNDERSTOOD = ("b64",)
+"""The extensions that the JWS functions process; a JWT has none (RFC 7797 section 7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,9 @@ def verify_compact(
         JoseError: it is refused; `code` says why.
     """
     signed, signature, header_segment, payload = split_compact(token, max_length)
-    header = parse_header(header_segment)
+    header = parse_header(header_segment, understood=UNDERSTOOD)
+    if not is_encoded(header):
+        raise MalformedError("Content that is signed as it is comes detached: see verify_detached (RFC 7797).")
     check_signature(header, signed, signature, keys, allowed(algorithms))
     return VerifiedContent(header, base64url.decode(payload))
 
@@ -82,7 +85,7 @@ def verify_detached(
     _, signature, header_segment, inside = split_compact(token, max_length)
     if inside:
         raise MalformedError("The content is inside, and not detached.")
-    header = parse_header(header_segment, understood=_DETACHED_EXTENSIONS)
+    header = parse_header(header_segment, understood=UNDERSTOOD)
     signed = header_segment + b"." + (base64url.encode(payload) if is_encoded(header) else payload)
     check_signature(header, signed, signature, keys, allowed(algorithms))
     return VerifiedContent(header, payload)

@@ -7,13 +7,12 @@ from typing import Any
 from carnet.jose import base64url
 from carnet.jose.errors import MalformedError, TooLargeError, UnknownKeyError
 from carnet.jose.header import MAX_HEADER_LENGTH, check_header
-from carnet.jose.jws import MAX_LENGTH, VerifiedContent, allowed, check_signature, encode_header, is_encoded
+from carnet.jose.jws import MAX_LENGTH, UNDERSTOOD, VerifiedContent, allowed, check_signature, encode_header, is_encoded
 from carnet.jose.key_set import KeySet
 from carnet.jose.keys import SigningKey
 from carnet.jose.strict_json import JsonObject, encode_object, parse_object
 
 MAX_SIGNATURES = 16
-_UNDERSTOOD = ("b64",)
 _OF_SIGNATURE = frozenset({"protected", "header", "signature"})
 
 
@@ -74,7 +73,8 @@ def verify_flattened(
     members = _parse(document, max_length)
     if "signatures" in members:
         raise MalformedError("It has 'signatures': that is the general serialization (RFC 7515 section 7.2.2).")
-    header, content = _check(members, members, payload, keys, allowed(algorithms))
+    protected, header = _header(members)
+    content = _check(members, protected, header, members, payload, keys, allowed(algorithms))
     return VerifiedContent(header, content)
 
 
@@ -88,8 +88,7 @@ def verify_general(
 ) -> VerifiedSignatures:
     """Verify the general serialization: each signature that names a key of the set must be right, and at least one must name one.
 
-    Signatures by keys that the set does not have say nothing and are passed over (RFC 7515 section 7.2.1 leaves it to us);
-    `headers` of the answer are those of the others. All signatures must agree on `b64` (RFC 7797 section 3).
+    Signatures by keys that the set does not have (its `kid` and `alg`) say nothing and are passed over; `headers` of the answer are those of the others. All signatures must agree on `b64` (RFC 7797 section 3).
 
     Raises:
         JoseError: it is refused; `code` says why.
@@ -105,12 +104,11 @@ def verify_general(
     verified: list[JsonObject] = []
     contents: set[bytes] = set()
     for signature in signatures:
-        try:
-            header, content = _check(signature, members, payload, keys, names)
-        except UnknownKeyError:
-            continue
-        verified.append(header)
-        contents.add(content)
+        protected, header = _header(signature)
+        key = keys.get(header.get("kid"))
+        if key is not None and key.alg == header["alg"]:
+            verified.append(header)
+            contents.add(_check(signature, protected, header, members, payload, keys, names))
     if not verified:
         raise UnknownKeyError("None of the signatures names a key of the set.")
     if len(contents) > 1:
@@ -125,30 +123,34 @@ def _parse(document: bytes, max_length: int) -> JsonObject:
 
 
 def _check(
-    signature: JsonObject, document: JsonObject, payload: bytes | None, keys: KeySet, algorithms: frozenset[str]
-) -> tuple[JsonObject, bytes]:
-    """Check one signature; the answer is its whole header, and the content as its `b64` has it."""
-    protected_segment = _string(signature, "protected")
-    header = _header(protected_segment, signature)
-    encoded = is_encoded(header)
-    segment, content = _content(document, payload, encoded=encoded)
-    check_signature(header, protected_segment + b"." + segment, _string(signature, "signature"), keys, algorithms)
-    return header, content
+    signature: JsonObject,
+    protected: bytes,
+    header: JsonObject,
+    document: JsonObject,
+    payload: bytes | None,
+    keys: KeySet,
+    algorithms: frozenset[str],
+) -> bytes:
+    """Check one signature; the answer is the content as its `b64` has it."""
+    encoded, content = _content(document, payload, encoded=is_encoded(header))
+    check_signature(header, protected + b"." + encoded, _string(signature, "signature"), keys, algorithms)
+    return content
 
 
-def _header(protected_segment: bytes, signature: JsonObject) -> JsonObject:
-    """RFC 7515 section 7.2.1: the union of the protected and the unprotected header, which have no name in common."""
-    if len(protected_segment) > MAX_HEADER_LENGTH:
+def _header(signature: JsonObject) -> tuple[bytes, JsonObject]:
+    """RFC 7515 section 7.2.1: the protected header as it is signed, and the whole header, which has no name twice."""
+    segment = _string(signature, "protected")
+    if len(segment) > MAX_HEADER_LENGTH:
         raise TooLargeError(f"The header is longer than {MAX_HEADER_LENGTH} characters.")
-    protected = parse_object(base64url.decode(protected_segment)) if protected_segment else JsonObject()
+    protected = parse_object(base64url.decode(segment)) if segment else JsonObject()
     unprotected = signature.get("header", JsonObject())
     if not isinstance(unprotected, JsonObject):
         raise MalformedError("The member 'header' is not an object (RFC 7515 section 7.2.1).")
     if protected.keys() & unprotected.keys():
         raise MalformedError("The protected and the unprotected header have a name in common (RFC 7515 section 7.2.1).")
     header = JsonObject({**protected, **unprotected})
-    check_header(header, protected, understood=_UNDERSTOOD)
-    return header
+    check_header(header, protected, understood=UNDERSTOOD)
+    return segment, header
 
 
 def _content(document: JsonObject, payload: bytes | None, *, encoded: bool) -> tuple[bytes, bytes]:

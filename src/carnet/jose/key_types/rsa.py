@@ -1,6 +1,7 @@
 """RFC 7518 section 6.3: RSA keys."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import (
@@ -18,21 +19,33 @@ from carnet.jose.base64url import text
 from carnet.jose.errors import InvalidKeyError
 from carnet.jose.key_types.key_type import KeyType, unsigned
 
+_ROCA_PRIMES = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
 _CRT = ("p", "q", "dp", "dq", "qi")
 
 
 def check(key: RSAPublicKey) -> RSAPublicKey:
     """RFC 7518 section 3.3: at least 2048 bits; at most 8192, and an exponent of at most 32 bits, so that none is slow.
 
+    CVE-2017-15361 (ROCA): moduli that a certain library made are powers of 65537 modulo each small prime, and can be factored.
+
     Raises:
         InvalidKeyError: it is outside of that.
     """
     if not 2048 <= key.key_size <= 8192:
         raise InvalidKeyError(f"The RSA key has {key.key_size} bits: 2048 to 8192 are accepted (RFC 7518 section 3.3).")
-    exponent = key.public_numbers().e
+    numbers = key.public_numbers()
+    exponent = numbers.e
     if not 2**16 < exponent < 2**32 or exponent % 2 == 0:
         raise InvalidKeyError("The RSA key's public exponent is not an odd number between 2^16 and 2^32; use 65537.")
+    if all(numbers.n % prime in powers for prime, powers in _roca_powers().items()):
+        raise InvalidKeyError("The RSA key comes from a generator whose keys can be factored (CVE-2017-15361).")
     return key
+
+
+@lru_cache(maxsize=1)
+def _roca_powers() -> dict[int, set[int]]:
+    """The powers of 65537 modulo each prime of the fingerprint: of those alone where they are few."""
+    return {prime: {pow(65537, exponent, prime) for exponent in range(prime - 1)} for prime in _ROCA_PRIMES}
 
 
 def _public_numbers(jwk: Mapping[str, Any]) -> RSAPublicNumbers:
