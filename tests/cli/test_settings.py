@@ -13,6 +13,7 @@ from carnet.issuer.config import Config
 
 def read(*argv: str, environ: dict[str, str] | None = None, toml: str | None = None, folder: Path) -> Config:
     parser = Parser(prog="carnet serve")
+    settings.add_storage_options(parser)
     settings.add_server_options(parser)
     arguments: argparse.Namespace = parser.parse_args(list(argv))
     if toml is not None:

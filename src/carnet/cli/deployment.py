@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-SECRET_FILE = "secret.key"
 SECRET_LENGTH = 43
 """Characters that 32 random bytes take in base64."""
 
 
-def secret_key(environ: Mapping[str, str] | None = None) -> bytes | None:
+def secret_from_environment(environ: Mapping[str, str] | None = None) -> bytes | None:
     """The deployment's secret key if the environment holds it; None: the file in the data directory."""
     value = (os.environ if environ is None else environ).get(settings.SECRET_KEY)
     if not value:
@@ -80,13 +79,14 @@ def one_line() -> Iterator[None]:
 
 @asynccontextmanager
 async def opened(config: Config) -> AsyncIterator["Desk"]:
-    """The issuer's desk, with its store open."""
+    """The issuer's desk, open."""
     from carnet.issuer.app import open_desk
 
-    desk = await open_desk(config, SYSTEM, secret=secret_key())
+    desk = await open_desk(config, SYSTEM, secret=secret_from_environment())
     try:
         yield desk
     finally:
+        desk.passwords.close()
         await desk.store.close()
 
 

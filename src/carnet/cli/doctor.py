@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from carnet.ambient import SYSTEM
 from carnet.cli import output, settings
-from carnet.cli.deployment import SECRET_FILE, one_line, secret_key, subcommand
+from carnet.cli.deployment import one_line, secret_from_environment, subcommand
 from carnet.cli.errors import CommandError, UsageError
 from carnet.issuer.config import Config
 
@@ -45,7 +45,8 @@ def bad(subject: str, sentence: str) -> Finding:
 
 
 def add(subparsers: Any) -> None:
-    subcommand(subparsers, "doctor", _doctor, "look at a deployment and say what to mend")
+    parser = subcommand(subparsers, "doctor", _doctor, "look at a deployment and say what to mend")
+    settings.add_server_options(parser)
 
 
 def _doctor(arguments: Namespace) -> int:
@@ -93,8 +94,10 @@ def _settings(config: Config) -> Finding:
 
 
 def _files(config: Config) -> list[Finding]:
+    from carnet.issuer import secret_key
+
     findings = []
-    for path in (config.data, _database_file(config), config.data / SECRET_FILE):
+    for path in (config.data, _database_file(config), config.data / secret_key.NAME):
         if path.exists():
             mode = stat.S_IMODE(path.stat().st_mode)
             mend = f"run `chmod {'700' if path.is_dir() else '600'} {path}`."
@@ -141,14 +144,14 @@ async def _database_clock(url: str) -> int:
 
 
 async def _keys(config: Config, store: "Store") -> Finding:
+    from carnet.issuer import secret_key
     from carnet.issuer.keyring import Keyring, KeyringError
 
-    secret = secret_key()
-    if secret is None:
-        file = config.data / SECRET_FILE
-        if not file.exists():
-            return bad("keys", f"neither {settings.SECRET_KEY} nor {file} is there: without it no key can be opened.")
-        secret = file.read_bytes()
+    file = config.data / secret_key.NAME
+    secret = secret_from_environment()
+    if secret is None and not file.exists():
+        return bad("keys", f"neither {settings.SECRET_KEY} nor {file} is there: without it no key can be opened.")
+    secret = secret or secret_key.secret_key(config.data, SYSTEM)
     try:
         key = await Keyring(config, store.signing_keys, secret, SYSTEM).signing_key()
     except KeyringError as error:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from carnet.cli import logs, settings
-from carnet.cli.deployment import one_line, opened, prepare_data
+from carnet.cli.deployment import one_line, opened, prepare_data, secret_from_environment
 from carnet.cli.errors import CommandError
 from carnet.issuer.config import Config
 
@@ -24,6 +24,7 @@ LARGEST_HEAD = 64 * 1024
 
 def add(subparsers: Any) -> None:
     parser = subparsers.add_parser("serve", help="run the issuer", description="Run the issuer.")
+    settings.add_storage_options(parser)
     settings.add_server_options(parser)
     parser.set_defaults(run=run)
 
@@ -106,7 +107,7 @@ def load(config: Config) -> Any:
     from carnet.issuer.app import create_app
 
     _end_with_parent()
-    return create_app(config, SYSTEM)
+    return create_app(config, SYSTEM, secret=secret_from_environment())
 
 
 def _end_with_parent() -> None:

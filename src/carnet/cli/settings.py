@@ -34,8 +34,7 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_server_options(parser: argparse.ArgumentParser) -> None:
-    """All options that `carnet serve` takes its settings from."""
-    add_storage_options(parser)
+    """The further options of `carnet serve`."""
     group = parser.add_argument_group("server")
     group.add_argument("--host", metavar="H", help="address to listen on (default: 127.0.0.1)")
     group.add_argument("--port", metavar="P", help="port to listen on (default: 8080)")
