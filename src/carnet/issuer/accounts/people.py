@@ -47,6 +47,8 @@ class PersonError(Exception):
 
     key: ClassVar[str]
     sentence: ClassVar[str]
+    field: ClassVar[str | None] = None
+    """The field that is to be mended, if it is one."""
 
     def __init__(self) -> None:
         super().__init__(self.sentence)
@@ -54,21 +56,25 @@ class PersonError(Exception):
 
 class EmailTakenError(PersonError):
     key = "email_taken"
+    field = "email"
     sentence = "There is an account with this email address already."
 
 
 class BadEmailError(PersonError):
     key = "bad_email"
+    field = "email"
     sentence = "This is not an email address: give one such as name@example.com."
 
 
 class BadNameError(PersonError):
     key = "bad_name"
+    field = "name"
     sentence = f"A name has at most {MAX_NAME} characters, and no control characters."
 
 
 class BadRoleError(PersonError):
     key = "bad_role"
+    field = "roles"
     sentence = (
         "A role is 1 to 64 letters, digits or _ . : - and begins with a letter or digit; "
         f"an account has at most {MAX_ROLES}."

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from carnet.ambient import Instant, lapsed
 from carnet.issuer.accounts import people
 from carnet.issuer.accounts.apps import apps_of
 from carnet.issuer.accounts.people import PersonError, UnknownPersonError
@@ -15,6 +16,7 @@ from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.login.returning import sign_in_url
 from carnet.issuer.refusals import RefusalError, page
+from carnet.issuer.storage.records import Account, SigningKeyRecord
 from carnet.oauth.parameters import Parameters
 
 PURPOSE = "admin"
@@ -54,7 +56,7 @@ async def list_people(request: Request, desk: Desk) -> Response:
 @page
 async def show_invite(request: Request, desk: Desk) -> Response:
     who = await acting_administrator(request, desk, back=f"{PEOPLE}/invite")
-    return _render(request, desk, who, "admin_invite", given=Parameters([]), error=None)
+    return _render(request, desk, who, "admin_invite", given=Parameters([]), error=None, field=None)
 
 
 @page
@@ -71,8 +73,10 @@ async def invite(request: Request, desk: Desk) -> Response:
         )
         link = await people.invite(desk, account.subject, by=who.actor)
     except PersonError as error:
-        return _render(request, desk, who, "admin_invite", status=422, given=form, error=f"person.{error.key}")
-    return _render(request, desk, who, "admin_link", person=account, link=link)
+        return _render(
+            request, desk, who, "admin_invite", status=422, given=form, error=f"person.{error.key}", field=error.field
+        )
+    return _link(request, desk, who, account, link)
 
 
 @page
@@ -127,12 +131,12 @@ async def sign_out_everywhere(request: Request, desk: Desk) -> Response:
 async def send_link(request: Request, desk: Desk) -> Response:
     """A new one-time link that sets a password, shown this once."""
     who, _ = await _asked(request, desk, back=_place(request))
+    account = await _account(request, desk)
     try:
-        link = await people.invite(desk, _subject(request), by=who.actor)
+        link = await people.invite(desk, account.subject, by=who.actor)
     except PersonError as error:
         return await _refused(request, desk, who, error)
-    account = await desk.store.accounts.get(_subject(request))
-    return _render(request, desk, who, "admin_link", person=account, link=link)
+    return _link(request, desk, who, account, link)
 
 
 @page
@@ -147,8 +151,10 @@ async def list_clients(request: Request, desk: Desk) -> Response:
 @page
 async def list_keys(request: Request, desk: Desk) -> Response:
     who = await administrator(request, desk, back="/admin/keys")
-    keys = await desk.store.signing_keys.list()
-    return _render(request, desk, who, "admin_keys", keys=keys[::-1], now=desk.ambient.now())
+    now = desk.ambient.now()
+    signing = (await desk.keyring.signing_key()).kid
+    keys = [(key, _key_state(key, signing, at=now)) for key in reversed(await desk.keyring.list())]
+    return _render(request, desk, who, "admin_keys", keys=keys)
 
 
 @page
@@ -177,6 +183,30 @@ async def _asked(request: Request, desk: Desk, *, back: str) -> tuple[Administra
     return who, await check_form(request, desk, who.visit, PURPOSE)
 
 
+async def _account(request: Request, desk: Desk) -> Account:
+    account = await desk.store.accounts.get(_subject(request))
+    if account is None:
+        raise RefusalError(404, UnknownPersonError.key)
+    return account
+
+
+def _link(request: Request, desk: Desk, who: Administrator, account: Account, link: str) -> Response:
+    """Show it in the answer itself: a redirect would have to carry it."""
+    until = desk.ambient.now() + desk.config.lifetimes.invitation
+    return _render(request, desk, who, "admin_link", person=account, link=link, until=until)
+
+
+def _key_state(key: SigningKeyRecord, signing: str | None, *, at: Instant) -> str:
+    """The word after `admin.key_` in the catalogue."""
+    if key.compromised_at is not None:
+        return "compromised"
+    if key.retires_at is not None and lapsed(key.retires_at, at=at):
+        return "retired"
+    if key.kid == signing:
+        return "signing"
+    return "published" if key.signs_from > at else "retiring"
+
+
 def _subject(request: Request) -> str:
     return str(request.path_params["subject"])
 
@@ -203,9 +233,7 @@ async def _person(
     status: int = 200,
 ) -> Response:
     now = desk.ambient.now()
-    account = await desk.store.accounts.get(_subject(request))
-    if account is None:
-        raise RefusalError(404, UnknownPersonError.key)
+    account = await _account(request, desk)
     sessions = await desk.store.sessions.of(account.subject, at=now)
     return _render(
         request,

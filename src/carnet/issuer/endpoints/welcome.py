@@ -45,8 +45,7 @@ async def enter(request: Request, desk: Desk) -> Response:
     except WeakPasswordError as error:
         return await _form(request, desk, seen, form, error=f"password.{error.key}", field="password")
     except PersonError as error:
-        field = "name" if isinstance(error, people.BadNameError) else "email"
-        return await _form(request, desk, seen, form, error=f"person.{error.key}", field=field)
+        return await _form(request, desk, seen, form, error=f"person.{error.key}", field=error.field)
     await sign_in(request, desk, seen, account, amr=("pwd",))
     remember(request, desk, account.subject)
     place = "/admin" if ADMIN in account.roles else "/account"

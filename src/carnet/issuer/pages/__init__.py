@@ -46,7 +46,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.globals.update(at=self.at, asset=self._asset, issuer_host=url.netloc)
-        self._templates.filters.update(moment=_moment, iso=_iso, device=_device)
+        self._templates.filters.update(moment=_moment, iso=_iso, device=_device, zone=_zone, place=_place)
 
     def at(self, path: str) -> str:
         """Where a path of ours is on this host: the issuer's URL may have a path of its own."""
@@ -155,3 +155,14 @@ def _device(user_agent: str | None) -> str:
         next((name for name in _SYSTEMS if name in agent), "").replace("Macintosh", "Mac").replace("CrOS", "ChromeOS")
     )
     return ", ".join(part for part in (browser, system) if part)
+
+
+def _zone(host: str) -> str:
+    """The issuer's name as a passport's machine-readable zone would have it (ICAO Doc 9303 part 3): an ornament that is true."""
+    return f"P<CARNET<{re.sub('[^A-Z0-9]', '<', host.upper())}".ljust(44, "<")
+
+
+def _place(url: str) -> str:
+    """OAuth 2.1 section 7.9: where a redirect goes, as people can judge it."""
+    parts = urlsplit(url)
+    return parts.netloc or f"{parts.scheme}:"
