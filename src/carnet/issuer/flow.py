@@ -22,8 +22,6 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     pairs: tuple[tuple[str, str], ...]
     began_at: Instant
     """What happens on our pages after it meets `prompt` and `max_age`."""
-    chosen: str | None = None
-    """The subject that was picked where the client asked for `prompt=select_account`."""
 
     @property
     def parameters(self) -> Parameters:

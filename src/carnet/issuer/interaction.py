@@ -56,9 +56,7 @@ def _login_needed(asked: AuthorizationRequest, session: Session | None, flow: Fl
         return True
     if just_now:
         return False
-    if "login" in asked.prompt or asked.max_age == 0:
-        return True
-    if "select_account" in asked.prompt and (flow is None or flow.chosen != session.subject):
+    if asked.prompt & {"login", "select_account"} or asked.max_age == 0:  # whoever signs in has chosen an account
         return True
     return asked.max_age is not None and at - session.auth_time > asked.max_age
 
