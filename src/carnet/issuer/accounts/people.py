@@ -28,6 +28,8 @@ MAX_EMAIL = 254
 _ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 _EMAIL = re.compile(r"[^@\s<>\"'(),:;\\]{1,64}@[^@\s<>\"'(),:;\\]{1,190}\Z")
 _FIRST = "first-administrator"
+_MOST_LINKS = 1_000
+"""For one purpose, until the ended ones are swept away."""
 _ATTEMPTS = 5
 
 
@@ -141,7 +143,9 @@ async def invite(desk: Desk, subject: str, *, by: Actor) -> str:
     The answer is a URL that holds a secret: it is shown once, to whom asked for it.
     """
     account = await _get(desk, subject)
-    link = await _link(desk, family=f"invitation:{subject}", subject=subject)
+    if account.disabled_at is not None:
+        raise DisabledError
+    link = await _link(desk, purpose=f"invitation:{subject}", subject=subject)
     await note(desk, "account.invited", account, by)
     return link
 
@@ -150,7 +154,7 @@ async def first_administrator(desk: Desk) -> str | None:
     """A one-time link that makes the first administrator; None once there is any account."""
     if await desk.store.accounts.count():
         return None
-    return await _link(desk, family=_FIRST, subject=None)
+    return await _link(desk, purpose=_FIRST, subject=None)
 
 
 async def invitation(desk: Desk, token: str) -> Invitation:
@@ -163,7 +167,7 @@ async def invitation(desk: Desk, token: str) -> Invitation:
     if not isinstance(found, Artifact):
         raise LinkSpentError
     if found.subject is None:
-        if found.family != _FIRST or await desk.store.accounts.count():
+        if not (found.family or "").startswith(f"{_FIRST}.") or await desk.store.accounts.count():
             raise LinkSpentError
         return Invitation(None)
     account = await desk.store.accounts.get(found.subject)
@@ -280,7 +284,14 @@ async def revoke_app(desk: Desk, subject: str, client_id: str, *, by: Actor) -> 
 
 
 async def note(
-    desk: Desk, name: str, account: Account, by: Actor, *, client_id: str | None = None, **detail: object
+    desk: Desk,
+    name: str,
+    account: Account,
+    by: Actor,
+    *,
+    client_id: str | None = None,
+    sid: str | None = None,
+    **detail: object,
 ) -> None:
     """Add a line to the audit trail."""
     await desk.store.events.add(
@@ -289,6 +300,7 @@ async def note(
             name=name,
             subject=account.subject,
             client_id=client_id,
+            sid=sid,
             actor=by.subject if by.subject != account.subject else None,
             address=by.address,
             detail=dict(detail),
@@ -403,20 +415,23 @@ async def _get(desk: Desk, subject: str) -> Account:
     return account
 
 
-async def _link(desk: Desk, *, family: str, subject: str | None) -> str:
+async def _link(desk: Desk, *, purpose: str, subject: str | None) -> str:
+    """Make a link and end the ones before. An ended family takes nothing more, so each link has the next of its purpose."""
     now = desk.ambient.now()
     token = Opaque.fresh(desk.ambient)
-    await desk.store.artifacts.revoke_family(family, at=now)
-    stored = await desk.store.artifacts.put(
-        Artifact(
-            kind="invitation",
-            digest=token.digest,
-            family=family,
-            subject=subject,
-            created_at=now,
-            expires_at=now + desk.config.lifetimes.invitation,
+    for number in range(1, _MOST_LINKS):
+        family = f"{purpose}.{number}"
+        await desk.store.artifacts.revoke_family(family, at=now)
+        stored = await desk.store.artifacts.put(
+            Artifact(
+                kind="invitation",
+                digest=token.digest,
+                family=family,
+                subject=subject,
+                created_at=now,
+                expires_at=now + desk.config.lifetimes.invitation,
+            )
         )
-    )
-    if not stored:
-        raise DisabledError
-    return f"{desk.config.issuer}/welcome?invitation={token.value}"
+        if stored:
+            return f"{desk.config.issuer}/welcome?invitation={token.value}"
+    raise ContentionError

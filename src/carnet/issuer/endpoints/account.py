@@ -69,8 +69,7 @@ async def end_one(request: Request, desk: Desk) -> Response:
     if chosen is None or chosen.subject != account.subject:
         return _back(desk, "session_ended")
     if chosen.sid == session.sid:
-        await sign_out(request, desk, seen)
-        return _signed_out(request, desk)
+        return await _sign_out(request, desk, seen, account, session)
     if await end_session(desk, chosen):
         await people.note(desk, "session.ended", account, _actor(request, desk, account), sid=chosen.sid)
     return _back(desk, "session_ended")
@@ -87,9 +86,7 @@ async def end_all(request: Request, desk: Desk) -> Response:
 @page
 async def leave(request: Request, desk: Desk) -> Response:
     seen, account, session, _ = await _asked(request, desk)
-    await sign_out(request, desk, seen)
-    await people.note(desk, "session.ended", account, _actor(request, desk, account), sid=session.sid)
-    return _signed_out(request, desk)
+    return await _sign_out(request, desk, seen, account, session)
 
 
 @page
@@ -118,6 +115,12 @@ def _actor(request: Request, desk: Desk, account: Account) -> Actor:
 
 def _back(desk: Desk, done: str) -> Response:
     return RedirectResponse(f"{desk.config.issuer}/account?done={done}", 303)
+
+
+async def _sign_out(request: Request, desk: Desk, seen: Visit, account: Account, session: Session) -> Response:
+    await sign_out(request, desk, seen)
+    await people.note(desk, "session.ended", account, _actor(request, desk, account), sid=session.sid)
+    return _signed_out(request, desk)
 
 
 def _signed_out(request: Request, desk: Desk) -> Response:

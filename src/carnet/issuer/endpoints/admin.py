@@ -171,6 +171,7 @@ async def list_events(request: Request, desk: Desk) -> Response:
         who,
         "admin_events",
         events=found[:PAGE],
+        emails=await _emails(desk, {subject, *(s for _, event in found for s in (event.subject, event.actor))}),
         subject=subject,
         first=number is None,
         before=found[PAGE - 1][0] if len(found) > PAGE else None,
@@ -188,6 +189,12 @@ async def _account(request: Request, desk: Desk) -> Account:
     if account is None:
         raise RefusalError(404, UnknownPersonError.key)
     return account
+
+
+async def _emails(desk: Desk, subjects: set[str | None]) -> dict[str | None, str | None]:
+    """Who they are, as people know them; None for who is no account, or none any more."""
+    accounts = {subject: await desk.store.accounts.get(subject) for subject in subjects if subject}
+    return {subject: account.email if account else None for subject, account in accounts.items()}
 
 
 def _link(request: Request, desk: Desk, who: Administrator, account: Account, link: str) -> Response:

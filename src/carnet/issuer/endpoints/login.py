@@ -15,7 +15,7 @@ from carnet.issuer.login import LoginMethod, NotProvedError
 from carnet.issuer.login.device import remember
 from carnet.issuer.login.password import Password
 from carnet.issuer.login.returning import way_back
-from carnet.issuer.refusals import page
+from carnet.issuer.refusals import RefusalError, page
 from carnet.oauth.parameters import Parameters
 
 METHODS: dict[str, LoginMethod] = {"password": Password()}
@@ -50,7 +50,9 @@ async def enter(request: Request, desk: Desk) -> Response:
     seen = await visit(request, desk)
     form = await check_form(request, desk, seen, PURPOSE)
     errand = await _errand(desk, seen, form)
-    method = METHODS.get(form.get("method") or "password", METHODS["password"])
+    method = METHODS.get(form.get("method") or "")
+    if method is None:
+        raise RefusalError(400, "no_form", why="no such method")
     try:
         account = await method.prove(request, desk, seen, form)
     except NotProvedError as error:
