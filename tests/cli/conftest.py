@@ -1,0 +1,51 @@
+"""Runs the command inside the test's process, on a data directory of its own."""
+
+import io
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from carnet.cli import main
+
+
+@dataclass
+class Done:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        assert self.status == 0, self.err
+        assert self.out.count("\n") == 1, "JSON for machines is one line"
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def deployment(tmp_path, monkeypatch):
+    """An empty folder to work in, with nothing of the surroundings' settings."""
+    for name in [name for name in os.environ if name.startswith("CARNET_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    umask = os.umask(0o022)
+    yield tmp_path / "carnet-data"
+    os.umask(umask)
+
+
+@pytest.fixture
+def carnet(deployment, capsys, monkeypatch):
+    def run(*argv: str, stdin: str | None = None) -> Done:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin or ""))
+        try:
+            status = main(argv)
+        except SystemExit as end:
+            status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return Done(status, out, err)
+
+    return run

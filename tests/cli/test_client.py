@@ -1,0 +1,77 @@
+"""`carnet client`."""
+
+import pytest
+
+URI = "https://shop.example/callback"
+
+
+@pytest.fixture
+def shop(carnet):
+    return carnet(
+        "client", "create", "Shop", "--redirect-uri", URI, "--scope", "openid", "--audience", "orders", "--json"
+    ).json
+
+
+def test_a_confidential_client_gets_a_secret_that_is_shown_once(carnet, shop):
+    assert len(shop["client_secret"]) == 43
+    shown = carnet("client", "show", shop["client_id"], "--json").json
+    assert "client_secret" not in shown
+    assert shown == {name: value for name, value in shop.items() if name != "client_secret"}
+
+
+def test_a_client_that_people_sign_in_to_gets_the_code_grant(shop):
+    assert shop["grant_types"] == ["authorization_code", "refresh_token"]
+    assert shop["token_endpoint_auth_method"] == "client_secret_basic"
+    assert (shop["redirect_uris"], shop["scope"], shop["audiences"]) == ([URI], "openid", ["orders"])
+
+
+def test_a_client_without_redirect_uris_acts_for_itself(carnet):
+    job = carnet("client", "create", "Job", "--scope", "a", "--scope", "b", "--role", "ROBOT", "--json").json
+    assert (job["grant_types"], job["scope"], job["roles"]) == (["client_credentials"], "a b", ["ROBOT"])
+
+
+def test_a_public_client_has_no_secret(carnet):
+    app = carnet("client", "create", "App", "--public", "--redirect-uri", "http://127.0.0.1/callback", "--json").json
+    assert "client_secret" not in app
+    assert app["token_endpoint_auth_method"] == "none"
+    done = carnet("client", "rotate-secret", app["client_id"])
+    assert (done.status, "it has no secret" in done.err) == (2, True)
+
+
+def test_for_people_the_secret_stands_alone_with_a_warning(carnet):
+    done = carnet("client", "create", "Job", "--client-id", "job")
+    assert done.out.startswith("client_id      job\nclient_secret  ")
+    assert done.err == "The secret is shown this once: keep it where only the client can read it.\n"
+
+
+def test_a_new_secret_takes_the_place_of_the_old_one(carnet, shop):
+    rotated = carnet("client", "rotate-secret", shop["client_id"], "--json").json
+    assert rotated["client_secret"] != shop["client_secret"]
+
+
+def test_a_deleted_client_is_gone(carnet, shop):
+    assert carnet("client", "delete", shop["client_id"], "--json").json == {
+        "client_id": shop["client_id"],
+        "deleted": True,
+    }
+    assert carnet("client", "list", "--json").json == []
+    assert carnet("client", "delete", shop["client_id"]).status == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["Shop", "--redirect-uri", "http://shop.example/callback"], "http"),
+        (["Shop", "--redirect-uri", "javascript:alert(1)"], "javascript"),
+        (["Shop", "--grant", "password"], "grant type 'password' is none of"),
+        (["Shop", "--public"], "A public client has no credentials of its own"),
+        (["Shop", "--public", "--auth-method", "client_secret_post"], "--public goes with no --auth-method but none"),
+        (["Shop", "--client-id", "no spaces"], "client_id 'no spaces' is not"),
+        (["Shop", "--access-token-lifetime", "999999"], "access_token_lifetime is between"),
+    ],
+)
+def test_a_registration_that_cannot_be_accepted_exits_2(carnet, argv, sentence):
+    done = carnet("client", "create", *argv)
+    assert (done.status, done.out) == (2, "")
+    assert sentence in done.err
+    assert done.err.count("\n") == 1

@@ -1,0 +1,88 @@
+"""Wrong use ends with exit 2 and one clear line; help and offline commands need no server packages."""
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import carnet
+from carnet.cli import COMMANDS, build_parser
+from carnet.cli.parser import Parser
+
+CLI = Path(carnet.__file__).parent / "cli"
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["sreve"], "'sreve' is not a command: did you mean serve?"),
+        (["quux"], "'quux' is not a command: the commands are serve, demo, "),
+        (["user"], "the following arguments are required: COMMAND"),
+        (["user", "crate"], "invalid choice: 'crate'"),
+        (["user", "create"], "the following arguments are required: EMAIL"),
+        (["user", "list", "--jsn"], "unrecognized arguments: --jsn"),
+        (["user", "list", "--js"], "unrecognized arguments: --js"),
+        (["client", "create", "Shop", "--access-token-lifetime", "long"], "invalid int value: 'long'"),
+        (["key", "retire"], "the following arguments are required: KID"),
+        (["serve", "--port", "eighty"], "--port: Expected `int`"),
+        (["--verbose"], "the following arguments are required: COMMAND"),
+    ],
+)
+def test_wrong_use_exits_2_with_one_line(carnet, argv, sentence):
+    done = carnet(*argv)
+    assert done.status == 2
+    assert done.out == ""
+    assert done.err.startswith("carnet: ")
+    assert sentence in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_help_names_every_command(carnet):
+    done = carnet("--help")
+    assert done.status == 0
+    for name in COMMANDS:
+        assert f"\n    {name} " in done.out
+
+
+def test_without_a_word_it_shows_the_help(carnet):
+    done = carnet()
+    assert (done.status, done.out) == (0, carnet("--help").out)
+
+
+def test_version(carnet):
+    assert carnet("--version").out == f"carnet {import_module('carnet').__version__}\n"
+
+
+def test_every_module_with_a_command_is_in_the_tuple():
+    described = {path.stem for path in CLI.glob("*.py") if "\ndef add(subparsers" in path.read_text()}
+    assert described == set(COMMANDS)
+
+
+def leaves(parser: Parser):
+    inner = [action for action in parser._actions if hasattr(action, "choices") and isinstance(action.choices, dict)]
+    for action in inner:
+        for child in action.choices.values():
+            yield from leaves(child)
+    if not inner:
+        yield parser
+
+
+def test_every_command_but_serve_prints_json_for_machines():
+    for parser in leaves(build_parser(COMMANDS)):
+        if parser.prog not in {"carnet serve", "carnet token sign"}:
+            assert "--json" in parser.format_usage(), parser.prog
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["token", "inspect", "eyJhbGciOiJub25lIn0.e30."]])
+def test_help_and_inspection_load_no_server_package(argv):
+    source = (
+        "import sys; from carnet.cli import main\n"
+        f"try: main({argv!r})\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('starlette', 'granian', 'asyncpg', 'jinja2', 'argon2', 'httpx2') if name in sys.modules],"
+        " file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
