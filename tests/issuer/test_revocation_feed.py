@@ -1,0 +1,220 @@
+"""The revocation feed as a guard meets it: what the issuer takes back is in a signed snapshot and in signed messages."""
+
+import asyncio
+
+import pytest
+
+from carnet.feed.epoch_map import TokenNames
+from carnet.feed.follower import Follower, Outcome
+from carnet.feed.messages import feed_verifier, read_message, read_snapshot
+from carnet.issuer.accounts import people
+from carnet.issuer.endpoints import revocations
+from carnet.issuer.revocation import publisher
+from carnet.issuer.storage.records import Revocation
+from carnet.jose import KeySet
+
+pytestmark = pytest.mark.anyio
+
+
+class Watcher:
+    """A follower over the issuer's HTTP endpoints."""
+
+    def __init__(self, issuer):
+        self.issuer = issuer
+        self.follower = Follower()
+
+    @property
+    def clocks(self):
+        return {"at": self.issuer.clock.now(), "monotonic": self.issuer.clock.monotonic()}
+
+    async def verifier(self):
+        keys = KeySet.from_jwks((await self.issuer.direct.get("/jwks")).content, algorithms=("ES256",))
+        return feed_verifier(keys, issuer=self.issuer.desk.config.issuer, algorithms=("ES256",))
+
+    async def begin(self):
+        answer = await self.issuer.direct.get("/revocations/snapshot")
+        assert answer.status_code == 200
+        snapshot = read_snapshot(answer.content, await self.verifier(), at=self.issuer.clock.now())
+        self.follower.take_snapshot(snapshot, **self.clocks)
+        return self
+
+    async def poll(self):
+        place = {"stream": self.follower.stream, "after": self.follower.sequence}
+        answer = await self.issuer.direct.get("/revocations", params=place)
+        assert answer.status_code == 200, answer.text
+        verifier = await self.verifier()
+        for token in answer.json()["messages"]:
+            message = read_message(token, verifier, at=self.issuer.clock.now())
+            assert self.follower.take_message(message, **self.clocks) is Outcome.APPLIED
+
+    def refuses(self, claims):
+        names = TokenNames(
+            subject=claims["sub"],
+            client_id=claims["client_id"],
+            jti=claims["jti"],
+            sid=claims.get("sid"),
+            epoch=claims.get("sep", 0),
+        )
+        return self.follower.refuses(self.follower.marks(names))
+
+
+@pytest.fixture
+async def watcher(issuer):
+    return await Watcher(issuer).begin()
+
+
+@pytest.fixture
+async def app(issuer):
+    await issuer.sign_in()
+    return await issuer.register()
+
+
+async def sign_out(issuer, app, tokens):
+    page = await issuer.http.get("/end_session", params={"id_token_hint": tokens["id_token"]})
+    if page.status_code == 200:
+        await issuer.submit("/end_session", issuer.fields(page))
+
+
+async def sign_out_everywhere(issuer, app, tokens):
+    await people.sign_out_everywhere(issuer.desk, issuer.accounts["ann@example.com"].subject, by=people.CLI)
+
+
+async def revoke_the_access_token(issuer, app, tokens):
+    await app.post("/revoke", token=tokens["access_token"])
+
+
+async def revoke_the_refresh_token(issuer, app, tokens):
+    await app.post("/revoke", token=tokens["refresh_token"])
+
+
+@pytest.mark.parametrize(
+    "taking_back", [sign_out, sign_out_everywhere, revoke_the_access_token, revoke_the_refresh_token]
+)
+async def test_what_is_taken_back_is_refused_at_the_next_message_and_in_the_next_snapshot(
+    issuer, app, watcher, claims, taking_back
+):
+    tokens = await app.tokens()
+    taken, kept = claims(tokens["access_token"]), await issuer.service()
+    kept = claims((await kept.post(grant_type="client_credentials")).json()["access_token"])
+    await taking_back(issuer, app, tokens)
+    assert not watcher.refuses(taken)
+    await issuer.desk.publisher.turn()
+    await watcher.poll()
+    assert watcher.refuses(taken)
+    assert not watcher.refuses(kept)
+    issuer.clock.advance(publisher.SNAPSHOT_AGE)
+    late = await Watcher(issuer).begin()
+    assert late.refuses(taken)
+    assert not late.refuses(kept)
+
+
+async def test_a_snapshot_that_is_a_little_old_is_brought_up_to_date_by_the_messages(issuer, app, watcher, claims):
+    taken = claims((tokens := await app.tokens())["access_token"])
+    await sign_out_everywhere(issuer, app, tokens)
+    late = await Watcher(issuer).begin()
+    await late.poll()
+    assert late.refuses(taken)
+
+
+async def test_what_is_issued_after_signing_out_everywhere_is_accepted(issuer, app, watcher, claims):
+    await sign_out_everywhere(issuer, app, None)
+    await issuer.sign_in()
+    tokens = await app.tokens()
+    await issuer.desk.publisher.turn()
+    await watcher.poll()
+    assert not watcher.refuses(claims(tokens["access_token"]))
+
+
+async def test_a_poll_waits_for_what_comes(issuer, watcher):
+    waiting = asyncio.create_task(watcher.poll())
+    while issuer.desk.publisher.channel.listeners == 0:
+        await asyncio.sleep(0)
+    await issuer.desk.store.revocations.add([Revocation(kind="session", value="s1", expires_at=2_000_000_000)])
+    await issuer.desk.publisher.turn()
+    await waiting
+    assert watcher.refuses({"sub": "someone", "client_id": "app", "jti": "f.1", "sid": "s1"})
+
+
+async def test_a_heartbeat_tells_the_time_when_nothing_else_is_to_be_told(issuer, watcher):
+    issuer.clock.advance(publisher.HEARTBEAT)
+    assert watcher.follower.staleness(monotonic=issuer.clock.monotonic()) == publisher.HEARTBEAT
+    await issuer.desk.publisher.turn()
+    place = {"stream": watcher.follower.stream, "after": watcher.follower.sequence}
+    listener = issuer.desk.publisher.channel.listen(**place)
+    message = (await anext(listener)).message
+    await listener.aclose()
+    assert watcher.follower.take_message(message, **watcher.clocks) is Outcome.APPLIED
+    assert watcher.follower.staleness(monotonic=issuer.clock.monotonic()) == 0
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {},
+        {"stream": "one"},
+        {"after": "1"},
+        {"stream": "one", "after": "-1"},
+        {"stream": "one", "after": "x"},
+        {"stream": "one", "after": "1" * 17},
+        {"stream": "one", "after": "\u0661"},
+    ],
+)
+async def test_a_place_that_is_none_is_refused(issuer, place):
+    answer = await issuer.direct.get("/revocations", params=place)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("place", [{"stream": "another", "after": 0}, {"after": 10**9}])
+async def test_a_place_that_nothing_joins_on_to_needs_a_snapshot(issuer, watcher, place):
+    answer = await issuer.direct.get("/revocations", params={"stream": watcher.follower.stream} | place)
+    assert (answer.status_code, answer.json()["error"]) == (410, "gap")
+    last = f"{place.get('stream', watcher.follower.stream)}:{place['after']}"
+    assert (await issuer.direct.get("/revocations", headers={"Last-Event-ID": last})).status_code == 410
+
+
+async def test_too_many_listeners_are_told_to_come_again(issuer, watcher, monkeypatch):
+    monkeypatch.setattr(revocations, "MAX_LISTENERS", 0)
+    place = {"stream": watcher.follower.stream, "after": watcher.follower.sequence}
+    answer = await issuer.direct.get("/revocations", params=place)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+async def test_a_database_that_was_put_back_begins_a_new_stream(issuer, watcher):
+    before = watcher.follower.stream
+    await issuer.desk.store.revocations.forget_stream()
+    await issuer.desk.publisher.turn()
+    place = {"stream": before, "after": watcher.follower.sequence}
+    assert (await issuer.direct.get("/revocations", params=place)).status_code == 410
+    await watcher.begin()
+    assert watcher.follower.stream != before
+
+
+async def test_two_nodes_on_one_database_write_the_same_stream(issuer, watcher):
+    desk = issuer.desk
+    other = publisher.Publisher(desk.store, desk.keyring, issuer=desk.config.issuer, ambient=desk.ambient)
+    await other.turn()
+    await desk.store.revocations.add([Revocation(kind="session", value="s1", expires_at=2_000_000_000)])
+    await other.turn()
+    await desk.publisher.turn()
+    assert other.channel.newest.message.entries == desk.publisher.channel.newest.message.entries != ()
+    assert other.channel.newest.message.stream == watcher.follower.stream
+
+
+async def test_those_who_ask_for_a_snapshot_at_once_share_the_work(issuer, monkeypatch):
+    packed = []
+    whole = publisher.pack
+
+    def counting(entries):
+        packed.append(len(entries))
+        return whole(entries)
+
+    monkeypatch.setattr(publisher, "pack", counting)
+    answers = await asyncio.gather(*(issuer.direct.get("/revocations/snapshot") for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(packed) == 1
+
+
+async def test_the_feed_is_found_by_discovery(issuer):
+    metadata = (await issuer.direct.get("/.well-known/openid-configuration")).json()
+    assert metadata["revocations_endpoint"].endswith("/revocations")
+    assert metadata["revocations_snapshot_endpoint"].endswith("/revocations/snapshot")
