@@ -115,14 +115,20 @@ class EcdhEsKeyWrap(_OnCurves, KeyWrapping):
 
 def _received(material: PrivatePoint, header: Mapping[str, Any], algorithm: str, length: int) -> bytes | None:
     """The recipient's side; None for whatever is wrong with the sender's parameters."""
-    epk = header.get("epk")
-    if not isinstance(epk, Mapping) or "d" in epk:
-        return None
-    family = EC if isinstance(material, EllipticCurvePrivateKey) else OKP
+    secret = shared_secret(material, header.get("epk"))
     try:
-        if epk.get("kty") != family.kty:
-            return None
-        return _derive(_exchange(material, family.load_public(epk)), algorithm, length, header)
+        return None if secret is None else _derive(secret, algorithm, length, header)
+    except MalformedError:
+        return None
+
+
+def shared_secret(material: PrivatePoint, epk: object) -> bytes | None:
+    """Section 4.6.2: Z, as the recipient computes it from the sender's one-time key; None for whatever is wrong with that."""
+    family = EC if isinstance(material, EllipticCurvePrivateKey) else OKP
+    if not isinstance(epk, Mapping) or epk.get("kty") != family.kty or "d" in epk:
+        return None
+    try:
+        return _exchange(material, family.load_public(epk))
     except (JoseError, ValueError):
         return None
 
