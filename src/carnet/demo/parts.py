@@ -22,7 +22,7 @@ class Part:
     health: str = "/health"
     """Answers 200 once it can do its work."""
     arguments: tuple[str, ...] = ()
-    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     """Variables of its environment, some of them secret."""
 
     @property

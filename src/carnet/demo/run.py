@@ -11,12 +11,13 @@ from typing import NoReturn
 
 import msgspec
 
+from carnet.ambient import SYSTEM
 from carnet.demo import parts
 from carnet.demo.parts import Part
 from carnet.demo.processes import Processes
 from carnet.demo.progress import Progress, welcome
 from carnet.demo.samples import PEOPLE
-from carnet.demo.seed import ORDER, SHOP, Seed, plant
+from carnet.demo.seed import ORDER, PERSONS_SCOPE, SHOP, Seed, plant
 from carnet.issuer.config import Config
 
 
@@ -120,6 +121,8 @@ def _parts(config: Config, settings: Path, ports: dict[str, int], seed: Seed) ->
         "shop": {
             "CLIENT_ID": SHOP,
             "CLIENT_SECRET": seed.shop_secret,
+            "COOKIE_SECRET": SYSTEM.entropy(32).hex(),
+            "SCOPE": PERSONS_SCOPE,
             **{name.upper(): url for name, url in urls.items() if name != "issuer"},
         },
     }

@@ -47,7 +47,7 @@ async def plant(config: Config, *, shop_url: str, access_token_lifetime: int) ->
         shop = Registration(
             client_id=SHOP,
             client_name="Windrose Supply",
-            redirect_uris=(f"{shop_url}/callback",),
+            redirect_uris=(f"{shop_url}/auth/callback",),
             post_logout_redirect_uris=(f"{shop_url}/",),
             scope=PERSONS_SCOPE,
             audiences=AUDIENCES,

@@ -1,4 +1,4 @@
-"""The shop's pages: Jinja templates, and the headers that every one of them is sent with."""
+"""The shop's pages: Jinja templates, and the headers that every answer is sent with."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,7 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.datastructures import MutableHeaders
 from starlette.responses import HTMLResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from carnet.ambient import Instant
 
@@ -45,8 +47,38 @@ def host(url: str) -> str:
     return urlsplit(url).netloc
 
 
-def headers(issuer: str) -> dict[str, str]:
-    """Content Security Policy Level 3 and its companions: nothing but the shop's own files, no script in a page, no frame.
+class Headers:
+    """Dresses every answer of the shop."""
+
+    def __init__(self, app: ASGIApp, *, issuer: str) -> None:
+        self._app = app
+        self._headers = {
+            "content-security-policy": content_security_policy(issuer),
+            "x-content-type-options": "nosniff",
+            "x-frame-options": "DENY",
+            "referrer-policy": "same-origin",
+            "cross-origin-opener-policy": "same-origin",
+            "cross-origin-resource-policy": "same-origin",
+            "permissions-policy": "camera=(), geolocation=(), microphone=()",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Starlette's and every ASGI server's entry."""
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+                if not scope["path"].startswith("/static/"):
+                    headers["cache-control"] = "no-store"
+            await send(message)
+
+        await self._app(scope, receive, dressed)
+
+
+def content_security_policy(issuer: str) -> str:
+    """CSP Level 3: the shop's own files and nothing else; no script or style in a page, no frame around it.
 
     The issuer is there because signing out is a form, and `form-action` goes for what its answer redirects to as well.
     """
@@ -60,16 +92,7 @@ def headers(issuer: str) -> dict[str, str]:
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }
-    return {
-        "content-security-policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
-        "x-content-type-options": "nosniff",
-        "x-frame-options": "DENY",
-        "referrer-policy": "same-origin",
-        "cross-origin-opener-policy": "same-origin",
-        "cross-origin-resource-policy": "same-origin",
-        "permissions-policy": "camera=(), geolocation=(), microphone=()",
-        "cache-control": "no-store",
-    }
+    return "; ".join(f"{name} {value}" for name, value in policy.items())
 
 
 class Pages:

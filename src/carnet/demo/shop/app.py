@@ -1,0 +1,269 @@
+"""Browser-based apps BCP section 6.1: the shop. Its pages are made here, with data from four services; no token leaves here."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from carnet.ambient import SYSTEM
+from carnet.demo.parts import SERVICES
+from carnet.demo.samples import PEOPLE
+from carnet.demo.serving import serve
+from carnet.demo.shop import services as calls
+from carnet.demo.shop.pages import HERE, Headers, Pages
+from carnet.demo.shop.services import FailedServiceError, RefusedByServiceError, RejectedInputError, Services
+from carnet.demo.shop.token_page import token_page
+from carnet.demo.shop.visitor import CountedSessions, Visitor, visitor
+from carnet.guard.browser import BrowserBackend, ForgedError, IssuerUnavailableError
+from carnet.oauth.errors import InvalidRequestError
+from carnet.oauth.parameters import Parameters, parse
+
+ISSUER = os.environ["ISSUER"]
+URL = os.environ["SHOP"]
+URLS = {name: os.environ[name.upper()] for name in SERVICES}
+NAMES = dict(zip(os.environ["SAMPLE_CUSTOMERS"].split(), (person.name for person in PEOPLE), strict=True))
+SECRET = bytes.fromhex(os.environ["COOKIE_SECRET"])
+
+sessions = CountedSessions(SECRET, ambient=SYSTEM)
+backend = BrowserBackend(
+    issuer=ISSUER,
+    client_id=os.environ["CLIENT_ID"],
+    client_secret=os.environ["CLIENT_SECRET"],
+    secret=SECRET,
+    url=URL,
+    scope=os.environ["SCOPE"],
+    problem_path="/problem",
+    cookie="windrose",
+    sessions=sessions,
+)
+services = Services(URLS)
+pages = Pages(
+    people_url=f"{ISSUER}/admin",
+    running=[("Issuer", ISSUER), *((name.capitalize(), url) for name, url in URLS.items()), ("Shop", URL)],
+)
+
+
+class SignedOutError(Exception):
+    """The page is for people who are signed in."""
+
+
+async def looking(request: Request) -> Visitor | None:
+    """Who looks at the page, with a token that is good for some time yet."""
+    session = await backend.session(request)
+    if session is None:
+        return None
+    return visitor(session, refreshed=sessions.renewals(session), csrf=backend.csrf_token(session))
+
+
+async def signed_in(request: Request) -> Visitor:
+    me = await looking(request)
+    if me is None:
+        raise SignedOutError
+    return me
+
+
+async def show(request: Request, template: str, *, status: int = 200, **facts: Any) -> Response:
+    me = facts.pop("me", None) or await looking(request)
+    shown = {"me": me, "here": request.url.path, "now": SYSTEM.now(), "flash": None, "wrong": False} | facts
+    return pages.answer(template, shown, status=status)
+
+
+async def home(request: Request) -> Response:
+    me = await looking(request)
+    if me is None:
+        return await show(request, "home.html")
+    try:
+        messages = await services.ask(calls.MESSAGES, me.access_token)
+    except (RefusedByServiceError, FailedServiceError):
+        messages = None
+    return await show(request, "home.html", me=me, messages=messages)
+
+
+async def orders(request: Request) -> Response:
+    me = await signed_in(request)
+    return await show_orders(request, me, placed=request.query_params.get("placed"))
+
+
+async def show_orders(
+    request: Request, me: Visitor, *, placed: str | None = None, wrong: str | None = None
+) -> Response:
+    own = await services.ask(calls.ORDERS, me.access_token)
+    stock = await services.ask(calls.STOCK, me.access_token)
+    new = next((order for order in own if order["number"] == placed), None)
+    flash = wrong or (
+        new and "Order {number} is placed. The goods are reserved, invoice {invoice} is written.".format(**new)
+    )
+    return await show(
+        request,
+        "orders.html",
+        status=409 if wrong else 200,
+        me=me,
+        orders=own,
+        stock=stock,
+        flash=flash,
+        wrong=bool(wrong),
+    )
+
+
+async def place_order(request: Request) -> Response:
+    me = await signed_in(request)
+    form = await genuine_form(request)
+    wanted = {"sku": form.get("sku"), "quantity": form.get("quantity")}
+    try:
+        order = await services.ask(calls.PLACE_ORDER, me.access_token, wanted)
+    except RejectedInputError as error:
+        return await show_orders(request, me, wrong=str(error))
+    return RedirectResponse(f"/orders?placed={quote(order['number'])}", 303)
+
+
+async def stock(request: Request) -> Response:
+    me = await signed_in(request)
+    return await show(request, "stock.html", me=me, stock=await services.ask(calls.STOCK, me.access_token))
+
+
+async def invoices(request: Request) -> Response:
+    me = await signed_in(request)
+    return await show(request, "invoices.html", me=me, invoices=await services.ask(calls.INVOICES, me.access_token))
+
+
+async def admin(request: Request) -> Response:
+    me = await signed_in(request)
+    everyones = await services.ask(calls.ALL_ORDERS, me.access_token)
+    bills = await services.ask(calls.ALL_INVOICES, me.access_token)
+    goods = await services.ask(calls.STOCK, me.access_token)
+    corrected = next((item for item in goods if item["sku"] == request.query_params.get("corrected")), None)
+    flash = corrected and "{title}: {available} are there now.".format(**corrected)
+    return await show(
+        request, "admin.html", me=me, orders=everyones, invoices=bills, stock=goods, names=NAMES, flash=flash
+    )
+
+
+async def correct_stock(request: Request) -> Response:
+    me = await signed_in(request)
+    form = await genuine_form(request)
+    sku = quote(form.get("sku") or "", safe="")
+    try:
+        await services.ask(calls.correct_stock(sku), me.access_token, {"available": form.get("available")})
+    except RejectedInputError as error:
+        return await problem(request, 409, "That was not corrected.", str(error), onward="/admin")
+    return RedirectResponse(f"/admin?corrected={sku}", 303)
+
+
+async def token(request: Request) -> Response:
+    me = await signed_in(request)
+    return await show(request, "token.html", me=me, token=token_page(me.access_token, at=SYSTEM.now()))
+
+
+async def sign_in_failed(request: Request) -> Response:
+    told = {
+        "access_denied": "You have not allowed it. Nothing was changed.",
+        "sign_in_expired": "It took too long, or was begun in another browser.",
+    }
+    sentence = told.get(request.query_params.get("error", ""), "The issuer could not finish it.")
+    return await problem(request, 400, "You are not signed in.", sentence, onward="/auth/login", label="Try again")
+
+
+async def genuine_form(request: Request) -> Parameters:
+    """The fields of a form that one of these pages has sent; raises ForgedError."""
+    await backend.refuse_forged(request)
+    try:
+        return parse(await request.body())
+    except InvalidRequestError as error:
+        raise ForgedError(str(error)) from None
+
+
+async def problem(
+    request: Request, status: int, heading: str, sentence: str, *, onward: str = "/", label: str = "Go on"
+) -> Response:
+    facts = {"heading": heading, "sentence": sentence, "onward": onward, "label": label}
+    return await show(request, "problem.html", status=status, code=status, **facts)
+
+
+async def to_sign_in(request: Request, _: Exception) -> Response:
+    return RedirectResponse(f"/auth/login?return_to={quote(request.url.path)}", 303)
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedByServiceError)  # noqa: S101 - as it is registered
+    return await show(request, "refused.html", status=403, refusal=error)
+
+
+async def failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, FailedServiceError)  # noqa: S101 - as it is registered
+    heading = f"The {error.call.service} service does not answer."
+    return await problem(request, 503, heading, "Nothing is lost. Try again in a moment.", onward=request.url.path)
+
+
+async def forged(request: Request, _: Exception) -> Response:
+    sentence = "This form did not come from a page of this session. Nothing was changed."
+    return await problem(request, 403, "That was not taken.", sentence, onward=request.url.path)
+
+
+async def issuer_away(request: Request, _: Exception) -> Response:
+    facts = {"me": None, "here": request.url.path, "now": SYSTEM.now(), "flash": None, "wrong": False, "code": 503}
+    told = {
+        "heading": "Your token has run out, and the issuer does not answer.",
+        "sentence": "The session stays. As soon as the issuer is there again, you go on where you were.",
+        "onward": request.url.path,
+        "label": "Try again",
+    }
+    return pages.answer("problem.html", facts | told, status=503)
+
+
+async def not_found(request: Request, _: Exception) -> Response:
+    return await problem(request, 404, "There is nothing here.", "The address may be mistyped.")
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async with backend.lifespan(app):
+        yield
+    await services.close()
+
+
+async def health(_: Request) -> Response:
+    return Response(status_code=200)
+
+
+app = Starlette(
+    routes=[
+        *backend.routes,
+        Route("/", home),
+        Route("/orders", orders),
+        Route("/orders", place_order, methods=["POST"]),
+        Route("/stock", stock),
+        Route("/invoices", invoices),
+        Route("/admin", admin),
+        Route("/admin/stock", correct_stock, methods=["POST"]),
+        Route("/token", token),
+        Route("/problem", sign_in_failed),
+        Route("/health", health),
+        Mount("/static", StaticFiles(directory=HERE / "static")),
+    ],
+    middleware=[
+        Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1"]),
+        Middleware(Headers, issuer=ISSUER),
+        *backend.middleware,
+    ],
+    exception_handlers={
+        SignedOutError: to_sign_in,
+        RefusedByServiceError: refused,
+        FailedServiceError: failed,
+        ForgedError: forged,
+        IssuerUnavailableError: issuer_away,
+        404: not_found,
+    },
+    lifespan=lifespan,
+)
+
+if __name__ == "__main__":
+    serve(app)

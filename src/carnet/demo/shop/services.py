@@ -1,0 +1,93 @@
+"""The four services as the shop's back end reaches them, each request with the person's own access token."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+_SCOPE = re.compile(r'scope="([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One route of a service, and the role that it asks for, as the service's description says."""
+
+    service: str
+    method: str
+    path: str
+    role: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+STOCK = Call("warehouse", "GET", "/stock")
+ORDERS = Call("order", "GET", "/orders", "USER")
+PLACE_ORDER = Call("order", "POST", "/orders", "USER")
+INVOICES = Call("invoice", "GET", "/invoices", "USER")
+MESSAGES = Call("notification", "GET", "/notifications", "USER")
+ALL_ORDERS = Call("order", "GET", "/orders/all", "ADMIN")
+ALL_INVOICES = Call("invoice", "GET", "/invoices/all", "ADMIN")
+
+
+def correct_stock(sku: str) -> Call:
+    return Call("warehouse", "PUT", f"/stock/{sku}", "ADMIN")
+
+
+class RefusedByServiceError(Exception):
+    """RFC 6750 section 3.1: a service answered 403: the token is genuine and not enough."""
+
+    def __init__(self, call: Call, response: httpx2.Response) -> None:
+        super().__init__(f"{call.service} refused {call}.")
+        self.call = call
+        self.error: str = response.json()["error"]
+        scope = _SCOPE.search(response.headers.get("www-authenticate", ""))
+        self.scope = scope[1] if scope else None
+
+
+class FailedServiceError(Exception):
+    """A service does not answer, or failed."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(f"{call.service} failed to answer {call}.")
+        self.call = call
+
+
+class RejectedInputError(Exception):
+    """What was asked for cannot be had; the message is the service's own sentence."""
+
+
+class Services:
+    """Asks services."""
+
+    def __init__(self, urls: dict[str, str]) -> None:
+        self._urls = urls
+        self._http = httpx2.AsyncClient(timeout=5)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def ask(self, call: Call, access_token: str, body: Any = None) -> Any:
+        """Ask a service; the answer is its JSON.
+
+        Raises:
+            RefusedByServiceError, RejectedInputError, FailedServiceError.
+        """
+        headers = {"authorization": f"Bearer {access_token}"}
+        try:
+            response = await self._http.request(
+                call.method, self._urls[call.service] + call.path, headers=headers, json=body
+            )
+        except httpx2.TransportError:
+            raise FailedServiceError(call) from None
+        match response.status_code:
+            case 403:
+                raise RefusedByServiceError(call, response)
+            case 404 | 409:
+                raise RejectedInputError(response.json()["detail"])
+            case 422:
+                raise RejectedInputError("That cannot be asked for: look at the quantity.")
+            case status if status >= 400:
+                raise FailedServiceError(call)
+        return response.json()
