@@ -175,6 +175,8 @@ class Issuer:
     async def sign_in(self, email: str = "ann@example.com") -> Account:
         if email not in self.accounts:
             await self.person(email)
+        if "carnet_session" in self.http.cookies:
+            self.http.cookies.delete("carnet_session")
         await self.enter(await self.http.get("/login"), email)
         return self.accounts[email]
 
