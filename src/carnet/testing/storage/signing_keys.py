@@ -1,0 +1,48 @@
+"""RFC 7517: the issuer's keys follow one another, whoever rotates them."""
+
+import pytest
+from msgspec.structs import replace
+
+from carnet.issuer.storage.ports import AlreadyExistsError, Store
+from carnet.testing.storage.samples import NOW, revocation, signing_key
+
+
+class TestSigningKeys:
+    async def test_keys_are_listed_oldest_first_as_they_were_added(self, store: Store) -> None:
+        assert await store.signing_keys.list() == []
+        old, new = signing_key("z"), signing_key("a", created_at=NOW + 1)
+        assert await store.signing_keys.add(new)
+        assert await store.signing_keys.add(old)
+        assert await store.signing_keys.list() == [old, new]
+        with pytest.raises(AlreadyExistsError):
+            await store.signing_keys.add(signing_key("a", alg="RS256"))
+        assert await store.signing_keys.list() == [old, new]
+
+    async def test_a_first_key_is_made_once(self, store: Store) -> None:
+        assert await store.signing_keys.add(signing_key("k1"), only_if_none=True)
+        assert not await store.signing_keys.add(signing_key("k2"), only_if_none=True)
+        assert await store.signing_keys.list() == [signing_key("k1")]
+
+    async def test_a_key_gets_its_end_when_its_successor_is_made(self, store: Store) -> None:
+        await store.signing_keys.add(signing_key("k1"))
+        k2 = signing_key("k2", created_at=NOW + 1)
+        assert await store.signing_keys.add(k2, retiring="k1", retires_at=NOW + 900)
+        k1 = replace(signing_key("k1"), retires_at=NOW + 900)
+        assert await store.signing_keys.list() == [k1, k2]
+        for retiring in ("k1", "unknown"):
+            assert not await store.signing_keys.add(signing_key("k3"), retiring=retiring, retires_at=NOW + 5)
+        assert await store.signing_keys.list() == [k1, k2]
+
+    async def test_a_key_is_retired_and_never_lives_longer_for_it(self, store: Store) -> None:
+        await store.signing_keys.add(signing_key("k1"))
+        assert await store.signing_keys.retire("k1", at=NOW + 50)
+        assert await store.signing_keys.list() == [replace(signing_key("k1"), retires_at=NOW + 50)]
+        entry = revocation("k1", "key")
+        assert await store.signing_keys.retire("k1", at=NOW + 10, compromised=True, revocations=[entry])
+        gone = replace(signing_key("k1"), retires_at=NOW + 10, compromised_at=NOW + 10)
+        assert await store.signing_keys.list() == [gone]
+        assert await store.revocations.find("key", "k1", at=NOW) == entry
+        assert await store.signing_keys.retire("k1", at=NOW + 99, compromised=True)
+        assert await store.signing_keys.list() == [gone]
+        assert not await store.signing_keys.retire("unknown", at=NOW, revocations=[revocation("x")])
+        assert await store.revocations.find("session", "x", at=NOW) is None
