@@ -78,10 +78,9 @@ class Checkpoint(_Checkpoint):
         Raises:
             MetadataError: `issuer` is not an https URL (or http to this machine).
         """
+        machine = key_set_machine(issuer, algorithms, ambient)
         super().__init__(Verifier(issuer=issuer, audience=audience, algorithms=algorithms, leeway=leeway), ambient)
-        self._source = AsyncKeySource(
-            key_set_machine(issuer, algorithms, ambient), ambient=ambient, transport=transport
-        )
+        self._source = AsyncKeySource(machine, ambient=ambient, transport=transport)
 
     def elsewhere(self, *, ambient: Ambient, transport: httpx2.AsyncBaseTransport) -> "Checkpoint":
         """The same policy with other surroundings: for tests."""
@@ -143,10 +142,9 @@ class BlockingCheckpoint(_Checkpoint):
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         """As for `Checkpoint`."""
+        machine = key_set_machine(issuer, algorithms, ambient)
         super().__init__(Verifier(issuer=issuer, audience=audience, algorithms=algorithms, leeway=leeway), ambient)
-        self._source = ThreadKeySource(
-            key_set_machine(issuer, algorithms, ambient), ambient=ambient, transport=transport
-        )
+        self._source = ThreadKeySource(machine, ambient=ambient, transport=transport)
 
     def elsewhere(self, *, ambient: Ambient, transport: httpx2.BaseTransport) -> "BlockingCheckpoint":
         """The same policy with other surroundings: for tests."""

@@ -133,7 +133,7 @@ class FakeIssuer:
     @property
     def transport(self) -> httpx2.MockTransport:
         """What a guard takes in the place of the network."""
-        return httpx2.MockTransport(self.answer)
+        return httpx2.MockTransport(lambda request: self.answer(request))  # noqa: PLW0108 - looked up late: a test may replace it
 
     @contextmanager
     def trusted_by(self, *guards: AsyncGuarded | BlockingGuarded) -> Iterator["FakeIssuer"]:

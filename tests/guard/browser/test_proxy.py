@@ -12,7 +12,7 @@ from carnet.guard.browser.proxy import Upstream
 from carnet.guard.metadata import MetadataError
 from carnet.testing import Clock
 
-from .conftest import APP, Browser, Provider, build
+from .conftest import Browser, Provider, build
 
 pytestmark = pytest.mark.anyio
 

@@ -125,7 +125,7 @@ async def test_an_issuer_that_does_not_rotate_is_asked_once_a_lifetime(clock: Cl
         await browser.sign_in(provider)
         for _ in range(3):
             clock.advance(16)
-            provider.live = {token: 1 for token in [*provider.live, *provider.spent]}
+            provider.live = dict.fromkeys([*provider.live, *provider.spent], 1)
             provider.spent.clear()
             for _ in range(3):
                 assert (await browser.get("/api/x")).status_code == 200
