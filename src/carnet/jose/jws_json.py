@@ -88,7 +88,8 @@ def verify_general(
 ) -> VerifiedSignatures:
     """Verify the general serialization: each signature that names a key of the set must be right, and at least one must name one.
 
-    Signatures by keys that the set does not have (its `kid` and `alg`) say nothing and are passed over; `headers` of the answer are those of the others. All signatures must agree on `b64` (RFC 7797 section 3).
+    Signatures by keys that the set does not have (its `kid` and `alg`) say nothing and are passed over; `headers` of the answer
+    are those of the others. All of these must agree on `b64` (RFC 7797 section 3).
 
     Raises:
         JoseError: it is refused; `code` says why.
@@ -102,18 +103,18 @@ def verify_general(
     if len(signatures) > MAX_SIGNATURES:
         raise TooLargeError(f"It has {len(signatures)} signatures, at most {MAX_SIGNATURES} are read.")
     verified: list[JsonObject] = []
-    contents: set[bytes] = set()
+    content = b""
     for signature in signatures:
         protected, header = _header(signature)
         key = keys.get(header.get("kid"))
         if key is not None and key.alg == header["alg"]:
             verified.append(header)
-            contents.add(_check(signature, protected, header, members, payload, keys, names))
+            content = _check(signature, protected, header, members, payload, keys, names)
     if not verified:
         raise UnknownKeyError("None of the signatures names a key of the set.")
-    if len(contents) > 1:
+    if len({is_encoded(header) for header in verified}) > 1:
         raise MalformedError("The signatures do not agree on how the content is encoded (RFC 7797 section 3).")
-    return VerifiedSignatures(tuple(verified), contents.pop())
+    return VerifiedSignatures(tuple(verified), content)
 
 
 def _parse(document: bytes, max_length: int) -> JsonObject:

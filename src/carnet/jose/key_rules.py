@@ -8,13 +8,15 @@ from carnet.jose.errors import InvalidKeyError, KeyUseError, shown
 MAX_KID_LENGTH = 128
 
 
-def check_kid(kid: str | None) -> str | None:
+def check_kid(kid: Any) -> str | None:
     """Rule J6: a kid is a name to look up and nothing else: 1 to 128 printable ASCII characters.
 
     Raises:
         InvalidKeyError: it is not.
     """
-    if kid is None or (0 < len(kid) <= MAX_KID_LENGTH and kid.isascii() and kid.isprintable()):
+    if kid is None:
+        return None
+    if isinstance(kid, str) and (0 < len(kid) <= MAX_KID_LENGTH and kid.isascii() and kid.isprintable()):
         return kid
     raise InvalidKeyError(f"A kid has 1 to {MAX_KID_LENGTH} printable ASCII characters; this one is {shown(kid)}.")
 
