@@ -11,7 +11,7 @@ from carnet.ambient import SYSTEM
 from carnet.cli.restore import GENERATION
 from carnet.issuer.config import Config
 from carnet.issuer.storage import open_store
-from carnet.issuer.storage.records import Artifact, Session
+from carnet.issuer.storage.records import Artifact, Session, Stream
 
 DAY = 86_400
 COOKIE, REFRESH, INVITATION = (bytes([number]) * 32 for number in (1, 2, 3))
@@ -125,6 +125,19 @@ def test_no_epoch_that_was_reached_after_the_backup_is_good_any_more(carnet, sig
     restored, taken_back = at_store(epochs)
     assert restored == taken_back
     assert restored > GENERATION > reached
+
+
+def test_numbers_of_revocations_that_are_given_again_belong_to_another_stream(carnet, signed_in, at_store):
+    def stream_of(number: int) -> str:
+        async def work(store):
+            return (await store.revocations.stream(Stream(name=f"stream-{number}", key=bytes(16)))).name
+
+        return at_store(work)
+
+    assert stream_of(1) == "stream-1"
+    carnet("backup", "copy.db")
+    carnet("restore", "copy.db")
+    assert stream_of(2) == "stream-2"
 
 
 def test_the_database_before_it_is_kept(carnet, signed_in, deployment):

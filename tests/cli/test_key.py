@@ -39,6 +39,15 @@ def test_the_wrong_secret_key_is_said_in_one_line(carnet, monkeypatch):
     assert done.err.count("\n") == 1
 
 
+def test_after_the_secret_key_was_changed_the_keys_are_given_up(carnet, monkeypatch):
+    (first,) = carnet("key", "list", "--json").json
+    monkeypatch.setenv("CARNET_SECRET_KEY", "x" * 43)
+    reset = carnet("key", "reset", "--json").json
+    assert reset["given_up"] == 1
+    states = {key["kid"]: key["state"] for key in carnet("key", "list", "--json").json}
+    assert states == {first["kid"]: "compromised", reset["kid"]: "signs"}
+
+
 def test_a_short_secret_key_is_refused(carnet, monkeypatch):
     monkeypatch.setenv("CARNET_SECRET_KEY", "guessable")
     done = carnet("key", "list")

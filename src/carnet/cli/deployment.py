@@ -15,6 +15,7 @@ from carnet.issuer.config import Config
 
 if TYPE_CHECKING:
     from carnet.issuer.desk import Desk
+    from carnet.issuer.storage.ports import Store
 
 Answer = TypeVar("Answer")
 
@@ -98,6 +99,32 @@ def at_desk(arguments: Namespace, work: Callable[["Desk"], Awaitable[Answer]]) -
     async def main() -> Answer:
         async with opened(config) as desk:
             return await work(desk)
+
+    with one_line():
+        return asyncio.run(main())
+
+
+@asynccontextmanager
+async def opened_store(config: Config) -> AsyncIterator["Store"]:
+    """The deployment's store alone, with its schema up to date."""
+    from carnet.issuer.storage import open_store
+
+    store = open_store(config, SYSTEM)
+    try:
+        await store.migrate()
+        yield store
+    finally:
+        await store.close()
+
+
+def at_store(arguments: Namespace, work: Callable[[Config, "Store"], Awaitable[Answer]]) -> Answer:
+    """Open the store of the deployment that the command's settings name, and do the work there."""
+    config = settings.load(arguments)
+    prepare_data(config)
+
+    async def main() -> Answer:
+        async with opened_store(config) as store:
+            return await work(config, store)
 
     with one_line():
         return asyncio.run(main())

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from carnet.ambient import Instant, lapsed
+from carnet.ambient import SYSTEM, Instant, lapsed
 from carnet.cli import output
-from carnet.cli.deployment import at_desk, subcommand
+from carnet.cli.deployment import at_desk, at_store, secret_from_environment, subcommand
 from carnet.cli.errors import CommandError
+from carnet.issuer.config import Config
 
 if TYPE_CHECKING:
     from carnet.issuer.desk import Desk
+    from carnet.issuer.storage.ports import Store
     from carnet.issuer.storage.records import SigningKeyRecord
 
 
@@ -24,6 +26,9 @@ def add(subparsers: Any) -> None:
     retire.add_argument("kid", metavar="KID")
     retire.add_argument(
         "--compromised", action="store_true", help="somebody else has it: guards refuse all that it has signed at once"
+    )
+    subcommand(
+        commands, "reset", _reset, "give up all keys and make a new one: for a secret key that was lost or changed"
     )
 
 
@@ -78,6 +83,34 @@ def _retire(arguments: Namespace) -> int:
         arguments,
         {"kid": arguments.kid, "retired": True, "compromised": arguments.compromised},
         f"The key {arguments.kid} is not published any more.",
+    )
+    return 0
+
+
+def _reset(arguments: Namespace) -> int:
+    """Without opening any key: they may be sealed under a secret that nobody has any more."""
+    from carnet.issuer.keyring import Keyring
+    from carnet.issuer.revoking import entry
+    from carnet.issuer.secret_key import secret_key
+
+    async def work(config: Config, store: "Store") -> tuple[int, str | None]:
+        now = SYSTEM.now()
+        given_up = 0
+        for key in await store.signing_keys.list():
+            if key.compromised_at is None and (key.retires_at is None or not lapsed(key.retires_at, at=now)):
+                revocation = entry("key", key.kid, config, at=now)
+                await store.signing_keys.retire(key.kid, at=now, compromised=True, revocations=(revocation,))
+                given_up += 1
+        secret = secret_from_environment() or secret_key(config.data, SYSTEM)
+        keyring = Keyring(config, store.signing_keys, secret, SYSTEM)
+        await keyring.begin()
+        return given_up, (await keyring.signing_key()).kid
+
+    given_up, kid = at_store(arguments, work)
+    output.show(
+        arguments,
+        {"given_up": given_up, "kid": kid},
+        f"Gave up {given_up} keys; {kid} signs from now on. Clients refresh their tokens by themselves.",
     )
     return 0
 

@@ -1,12 +1,14 @@
 """`carnet migrate`: brings the database's schema to this version's, which `carnet serve` does by itself as well."""
 
-import asyncio
 from argparse import Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from carnet.ambient import SYSTEM
-from carnet.cli import output, settings
-from carnet.cli.deployment import one_line, prepare_data, subcommand
+from carnet.cli import output
+from carnet.cli.deployment import at_store, subcommand
+from carnet.issuer.config import Config
+
+if TYPE_CHECKING:
+    from carnet.issuer.storage.ports import Store
 
 
 def add(subparsers: Any) -> None:
@@ -14,19 +16,9 @@ def add(subparsers: Any) -> None:
 
 
 def _migrate(arguments: Namespace) -> int:
-    from carnet.issuer.storage import open_store
+    async def work(_: Config, store: "Store") -> int:
+        return await store.migrate()
 
-    config = settings.load(arguments)
-    prepare_data(config)
-
-    async def main() -> int:
-        store = open_store(config, SYSTEM)
-        try:
-            return await store.migrate()
-        finally:
-            await store.close()
-
-    with one_line():
-        schema = asyncio.run(main())
+    schema = at_store(arguments, work)
     output.show(arguments, {"schema": schema}, f"The database has schema {schema}.")
     return 0

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from carnet.ambient import SYSTEM
 from carnet.cli import output, settings
 from carnet.cli.backup import copy
-from carnet.cli.deployment import one_line, prepare_data, subcommand
+from carnet.cli.deployment import one_line, opened_store, prepare_data, subcommand
 from carnet.cli.errors import CommandError, UsageError
 from carnet.issuer.config import Config
 
@@ -100,14 +100,12 @@ def _refuse_if_open(database: Path) -> None:
 async def _supersede(config: Config) -> int:
     """End everything that was alive at the backup, and let no token that was issued since pass for newer; how many accounts."""
     from carnet.issuer.revoking import entry_lifetime
-    from carnet.issuer.storage import open_store
     from carnet.issuer.storage.records import Event
 
-    store = open_store(config, SYSTEM)
     now = SYSTEM.now()
     count = 0
-    try:
-        await store.migrate()
+    async with opened_store(config) as store:
+        await store.revocations.forget_stream()
         page = await store.accounts.list(limit=PAGE)
         while page:
             for account in page:
@@ -116,8 +114,6 @@ async def _supersede(config: Config) -> int:
             count += len(page)
             page = await store.accounts.list(after=page[-1].email, limit=PAGE)
         await store.events.add(Event(at=now, name="database.restored", actor="cli", detail={"accounts": count}))
-    finally:
-        await store.close()
     return count
 
 
