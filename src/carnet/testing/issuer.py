@@ -1,6 +1,6 @@
 """A fake issuer for tests: it mints any access token, good or bad, and serves its metadata and keys without a network."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -35,7 +35,7 @@ class FakeIssuer:
         self,
         issuer: str = "https://issuer.test",
         *,
-        audience: str = "service",
+        audience: str | Sequence[str] = "service",
         algorithm: str = "ES256",
         ambient: Ambient = SYSTEM,
     ) -> None:
@@ -60,7 +60,7 @@ class FakeIssuer:
         subject: str = "alice",
         *,
         client_id: str = "front-end",
-        audience: str | None = None,
+        audience: str | Sequence[str] | None = None,
         scope: str | Iterable[str] = (),
         roles: str | Iterable[str] = (),
         expires_in: int = 300,
@@ -137,17 +137,24 @@ class FakeIssuer:
 
     @contextmanager
     def trusted_by(self, *guards: AsyncGuarded | BlockingGuarded) -> Iterator["FakeIssuer"]:
-        """Inside of the block, these guards trust this issuer, under their own issuer's name, and follow its clock."""
+        """Inside of the block, these guards trust this issuer, under their own issuer's name, and follow its clock.
+
+        Tokens are for all of their audiences unless they are asked for otherwise.
+
+        Raises:
+            ValueError: they trust different issuers; make a fake issuer for each.
+        """
         before = [(guard, guard.checkpoint) for guard in guards]
         if len({checkpoint.verifier.issuer for _, checkpoint in before}) > 1:
-            raise ValueError("These guards trust different issuers: make a fake issuer for each.")
-        own = self.issuer
+            raise ValueError("These guards trust different issuers: make a fake issuer for each of them.")
+        own = self.issuer, self.audience
         try:
+            self.audience = sorted({checkpoint.verifier.audience for _, checkpoint in before})
             for guard, checkpoint in before:
                 self.issuer = checkpoint.verifier.issuer
                 guard.checkpoint = checkpoint.elsewhere(ambient=self._ambient, transport=self.transport)
             yield self
         finally:
-            self.issuer = own
+            self.issuer, self.audience = own
             for guard, checkpoint in before:
                 guard.checkpoint = checkpoint

@@ -1,0 +1,76 @@
+"""RFC 6750 for Django: a decorator for views, with and without `async`.
+
+guard = Guard(issuer="https://id.example", audience="orders")
+
+@guard.require(role="ADMIN")
+def orders(request):
+    principal = guard.principal(request)
+"""
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, TypeAlias
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.http import HttpRequest, HttpResponse  # type: ignore[import-untyped]
+
+from carnet.guard import wsgi
+from carnet.guard.challenge import answer
+from carnet.guard.principal import Principal
+from carnet.guard.refusal import RefusedRequestError
+from carnet.guard.requirement import CustomRule, Requirement, require
+
+View: TypeAlias = Callable[..., Any]
+"""A function that takes a request first; for a class, decorate with `method_decorator(guard.require(…), name="dispatch")`."""
+
+
+class Guard(wsgi.Guard):
+    """Guards the views of a Django project."""
+
+    def require(
+        self,
+        *,
+        scope: str | Iterable[str] | None = None,
+        role: str | Iterable[str] | None = None,
+        acr: str | Iterable[str] | None = None,
+        max_age: int | None = None,
+        any_of: Iterable[Requirement] | None = None,
+        custom: CustomRule | None = None,
+    ) -> Callable[[View], View]:
+        """Decorate a view with what it asks for; see `carnet.guard.require`. With nothing: a valid token."""
+        requirement = require(scope=scope, role=role, acr=acr, max_age=max_age, any_of=any_of, custom=custom)
+
+        def decorate(view: View) -> View:
+            if iscoroutinefunction(view):
+                admit = sync_to_async(self.admit)
+
+                @wraps(view)
+                async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+                    try:
+                        await admit(request.META, requirement)
+                    except RefusedRequestError as error:
+                        return _refuse(error)
+                    return await view(request, *args, **kwargs)
+
+                return guarded
+
+            @wraps(view)
+            def guarded_blocking(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+                try:
+                    self.admit(request.META, requirement)
+                except RefusedRequestError as error:
+                    return _refuse(error)
+                return view(request, *args, **kwargs)
+
+            return guarded_blocking
+
+        return decorate
+
+    def principal(self, request: HttpRequest) -> Principal:
+        """Whom an admitted request speaks for; raises LookupError where the view has no requirement."""
+        return wsgi.principal_in(request.META)
+
+
+def _refuse(error: RefusedRequestError) -> HttpResponse:
+    refusal = answer(error.refused)
+    return HttpResponse(refusal.body, status=refusal.status, headers=dict(refusal.headers))
