@@ -70,6 +70,9 @@ class EpochMap:
     def __len__(self) -> int:
         return len(self._columns.marks) + len(self._since)
 
+    def __contains__(self, wanted: Mark) -> bool:
+        return wanted in self._since or self._in_snapshot(wanted) is not None
+
     @property
     def overlay(self) -> int:
         """How many entries have come since the snapshot."""
@@ -88,7 +91,7 @@ class EpochMap:
     def refuses(self, marks: Marks) -> bool:
         """Whether a token with these marks has been taken back."""
         for one in marks.outright:
-            if one in self._since or self._in_snapshot(one) is not None:
+            if one in self:
                 return True
         found = self._since.get(marks.subject) or self._in_snapshot(marks.subject)
         return found is not None and (found[0] == OUTRIGHT or marks.epoch < found[0])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from carnet.ambient import Instant
-from carnet.feed.entries import MalformedError
+from carnet.feed.entries import MalformedError, mark
 from carnet.feed.epoch_map import EpochMap, Marks, TokenNames
 from carnet.feed.messages import Message, RefusedError, Snapshot
 
@@ -74,6 +74,10 @@ class Follower:
     def refuses(self, marks: Marks) -> bool:
         """Whether a token with these marks has been taken back, as far as is known here."""
         return self._map.refuses(marks)
+
+    def taken_back(self, kind: str, value: str) -> bool:
+        """Whether there is an entry of that kind for that name."""
+        return self.ready and mark(kind, value, key=self.key) in self._map
 
     def staleness(self, *, monotonic: float) -> float | None:
         """Seconds since the newest signed time; None before the first snapshot."""

@@ -5,7 +5,7 @@ The signature lets anyone relay them: a relay can only delay, and delay shows, b
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from carnet.ambient import Instant
 from carnet.feed.entries import HASH_KEY_LENGTH, RECORD_LENGTH, Entry, MalformedError, pack, unpack
-from carnet.jose import JoseError, JwtVerifier, KeySet, SigningKey, sign_jwt
+from carnet.jose import JoseError, JwtVerifier, KeySet, SigningKey, Verified, sign_jwt
 
 TYP = "revocations+jwt"
 ENTRIES_IN_A_MESSAGE = 1_500
@@ -51,7 +51,9 @@ class Snapshot:
     packed: bytes
 
 
-def feed_verifier(keys: KeySet, *, issuer: str, algorithms: Collection[str]) -> JwtVerifier:
+def feed_verifier(
+    keys: KeySet, *, issuer: str, algorithms: Collection[str], admit: Callable[[Verified], None] | None = None
+) -> JwtVerifier:
     """What verifies an issuer's messages and snapshots: they are for whoever follows that issuer, so `aud` is the issuer."""
     return JwtVerifier(
         keys=keys,
@@ -61,6 +63,7 @@ def feed_verifier(keys: KeySet, *, issuer: str, algorithms: Collection[str]) -> 
         typ=TYP,
         leeway=60,
         required=("iat",),
+        admit=admit,
         max_length=64 * 1024,
         cache_size=0,  # each comes once
     )
@@ -87,13 +90,13 @@ def sign_message(message: Message, *, issuer: str, key: SigningKey) -> str:
     return sign_jwt(claims, key, typ=TYP)
 
 
-def read_message(token: str, verifier: JwtVerifier, *, at: Instant) -> Message:
-    """Verify and read a message.
+def read_message(token: str, verifier: JwtVerifier, *, at: Instant, keys: KeySet | None = None) -> Message:
+    """Verify and read a message, with another key set than the verifier's own if one is given.
 
     Raises:
         RefusedError: it is not one, or not this issuer's.
     """
-    claims = _verified(token, verifier, at=at)
+    claims = _verified(token, verifier, at, keys)
     packed = _bytes(claims.get("entries", ""))
     after, sequence = _member(claims, "after", int), _member(claims, "seq", int)
     if not 0 <= after <= sequence or (after == sequence and packed):
@@ -122,8 +125,8 @@ def sign_snapshot(snapshot: Snapshot, *, issuer: str, key: SigningKey) -> bytes:
     return sign_jwt(claims, key, typ=TYP).encode() + b"\n" + snapshot.packed
 
 
-def read_snapshot(body: bytes, verifier: JwtVerifier, *, at: Instant) -> Snapshot:
-    """Verify and read a snapshot.
+def read_snapshot(body: bytes, verifier: JwtVerifier, *, at: Instant, keys: KeySet | None = None) -> Snapshot:
+    """Verify and read a snapshot, with another key set than the verifier's own if one is given.
 
     Raises:
         RefusedError: it is not one, not this issuer's, or not whole.
@@ -131,7 +134,7 @@ def read_snapshot(body: bytes, verifier: JwtVerifier, *, at: Instant) -> Snapsho
     token, line_feed, packed = body.partition(b"\n")
     if not line_feed or not token.isascii():
         raise RefusedError("A snapshot begins with a line of its own.")
-    claims = _verified(token.decode(), verifier, at=at)
+    claims = _verified(token.decode(), verifier, at, keys)
     if not compare_digest(sha256(packed).digest(), _bytes(_member(claims, "sha256", str))):
         raise RefusedError("The snapshot is not what was signed.")
     key = _bytes(_member(claims, "key", str))
@@ -168,9 +171,9 @@ def split(
     ]
 
 
-def _verified(token: str, verifier: JwtVerifier, *, at: Instant) -> Any:
+def _verified(token: str, verifier: JwtVerifier, at: Instant, keys: KeySet | None) -> Any:
     try:
-        return verifier.verify(token, at=at).claims
+        return verifier.verify(token, at=at, keys=keys).claims
     except JoseError as error:
         raise RefusedError(f"The feed's signature does not hold: {error}") from error
 

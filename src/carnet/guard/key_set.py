@@ -46,6 +46,9 @@ class Fetch:
     url: str
     etag: str | None
     limit: int
+    """Bytes of the answer's body."""
+    seconds: float = 5.0
+    """From the first packet to the last byte."""
 
 
 @dataclass(frozen=True, slots=True)

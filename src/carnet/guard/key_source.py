@@ -126,6 +126,11 @@ class ThreadKeySource:
         return self._machine.keys(self._ambient.monotonic())
 
     @property
+    def metadata(self) -> Metadata | None:
+        """The issuer's newest good metadata."""
+        return self._machine.metadata
+
+    @property
     def age(self) -> float | None:
         return self._machine.age(self._ambient.monotonic())
 

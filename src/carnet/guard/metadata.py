@@ -26,6 +26,10 @@ class Metadata:
     userinfo_endpoint: str | None = None
     revocation_endpoint: str | None = None
     end_session_endpoint: str | None = None
+    introspection_endpoint: str | None = None
+    revocations_endpoint: str | None = None
+    """Carnet's own: the revocation feed."""
+    revocations_snapshot_endpoint: str | None = None
     authorization_response_iss_parameter_supported: bool = False
     """RFC 9207 section 3: then an authorization response without `iss` is refused."""
 
@@ -36,6 +40,9 @@ _OPTIONAL_ENDPOINTS = (
     "userinfo_endpoint",
     "revocation_endpoint",
     "end_session_endpoint",
+    "introspection_endpoint",
+    "revocations_endpoint",
+    "revocations_snapshot_endpoint",
 )
 
 

@@ -11,7 +11,7 @@ from carnet.guard.key_set import Fetch, Response
 from carnet.guard.metadata import is_loopback
 
 TOTAL_SECONDS = 5.0
-"""For one request from the first packet to the last byte."""
+"""For one request from the first packet to the last byte, unless it says otherwise."""
 _PART_SECONDS = 3.0
 """To connect, and between two chunks."""
 
@@ -20,11 +20,14 @@ class FetchError(Exception):
     """Nothing usable came back; the message says why."""
 
 
-def client_options(url: str) -> dict[str, Any]:
-    """What every outgoing client is made with. A proxy from the environment is for other machines only."""
+def client_options(url: str, *, seconds: float = TOTAL_SECONDS) -> dict[str, Any]:
+    """What every outgoing client is made with, for requests that take so many seconds at most.
+
+    A proxy from the environment is for other machines only.
+    """
     return {
         "follow_redirects": False,
-        "timeout": _PART_SECONDS,
+        "timeout": httpx2.Timeout(max(_PART_SECONDS, seconds / 2), connect=_PART_SECONDS),
         "trust_env": not is_loopback(urlsplit(url).hostname or ""),
         "headers": {"accept": "application/json", "accept-encoding": "identity", "user-agent": "carnet"},
     }
@@ -32,14 +35,17 @@ def client_options(url: str) -> dict[str, Any]:
 
 async def fetch(wanted: Fetch, *, transport: httpx2.AsyncBaseTransport | None = None) -> Response:
     """Get a URL; raises FetchError."""
-    async with httpx2.AsyncClient(**client_options(wanted.url), transport=transport) as client:
-        return await exchange(client, client.build_request("GET", wanted.url, headers=_headers(wanted)), wanted.limit)
+    async with httpx2.AsyncClient(**client_options(wanted.url, seconds=wanted.seconds), transport=transport) as client:
+        request = client.build_request("GET", wanted.url, headers=_headers(wanted))
+        return await exchange(client, request, wanted.limit, seconds=wanted.seconds)
 
 
-async def exchange(client: httpx2.AsyncClient, request: httpx2.Request, limit: int) -> Response:
-    """Send a request and read at most `limit` bytes of the answer within `TOTAL_SECONDS`; raises FetchError."""
+async def exchange(
+    client: httpx2.AsyncClient, request: httpx2.Request, limit: int, *, seconds: float = TOTAL_SECONDS
+) -> Response:
+    """Send a request and read at most `limit` bytes of the answer within so many seconds; raises FetchError."""
     try:
-        async with asyncio.timeout(TOTAL_SECONDS):
+        async with asyncio.timeout(seconds):
             response = await client.send(request, stream=True)
             try:
                 _refuse_encoding(response)
@@ -50,7 +56,7 @@ async def exchange(client: httpx2.AsyncClient, request: httpx2.Request, limit: i
             finally:
                 await response.aclose()
     except TimeoutError:
-        raise FetchError(f"{_place(request)} took longer than {TOTAL_SECONDS:g} s.") from None
+        raise FetchError(f"{_place(request)} took longer than {seconds:g} s.") from None
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise FetchError(f"{_place(request)} could not be reached: {type(error).__name__}.") from None
     return _response(response, body)
@@ -58,8 +64,8 @@ async def exchange(client: httpx2.AsyncClient, request: httpx2.Request, limit: i
 
 def fetch_blocking(wanted: Fetch, *, ambient: Ambient, transport: httpx2.BaseTransport | None = None) -> Response:
     """Get a URL from a thread; raises FetchError."""
-    deadline = ambient.monotonic() + TOTAL_SECONDS
-    with httpx2.Client(**client_options(wanted.url), transport=transport) as client:
+    deadline = ambient.monotonic() + wanted.seconds
+    with httpx2.Client(**client_options(wanted.url, seconds=wanted.seconds), transport=transport) as client:
         request = client.build_request("GET", wanted.url, headers=_headers(wanted))
         try:
             response = client.send(request, stream=True)
@@ -70,7 +76,7 @@ def fetch_blocking(wanted: Fetch, *, ambient: Ambient, transport: httpx2.BaseTra
                     body += chunk
                     _refuse_excess(body, wanted.limit)
                     if ambient.monotonic() > deadline:
-                        raise FetchError(f"{_place(request)} took longer than {TOTAL_SECONDS:g} s.")
+                        raise FetchError(f"{_place(request)} took longer than {wanted.seconds:g} s.")
             finally:
                 response.close()
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
