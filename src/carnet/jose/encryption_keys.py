@@ -246,10 +246,10 @@ def _check_jwk(
     if algorithm.name == _DIRECT and jwk.get("alg", _DIRECT) != _DIRECT:
         # RFC 7520 section 5.6: "alg" is the algorithm that the key is used with, which for dir is the content's.
         enc = jwk["alg"]
-        if enc not in _ENCS:
+        if not isinstance(enc, str) or enc not in _ENCS:
             raise KeyUseError(f"The key is for {shown(enc)} and was asked for as dir (RFC 7517 section 4.4).")
         jwk = {name: value for name, value in jwk.items() if name != "alg"}
-    if jwk.get("key_ops") == [] and key_type.secret[0] not in jwk:
+    if jwk.get("key_ops") in ([], ()) and key_type.secret[0] not in jwk:
         # Web Cryptography API section 27.7: a public key of a key agreement has no operations of its own.
         jwk = {name: value for name, value in jwk.items() if name != "key_ops"}
     check_use(jwk, alg=algorithm.name, use="enc", operations=operations)

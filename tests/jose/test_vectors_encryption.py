@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from carnet.jose import JoseError, KeySet, SigningKey, VerifyingKey
+from carnet.jose import JoseError, KeySet, SigningKey
 from carnet.jose.algorithms.ecdh_es import shared_secret
 from carnet.jose.algorithms.encryption import CONTENT_ENCRYPTIONS
 from carnet.jose.encryption_keys import DecryptionKey, EncryptionKey
@@ -85,15 +85,14 @@ def test_an_example_that_needs_rsa1_5_is_refused_whether_its_padding_is_right_or
     with pytest.raises(UnsupportedError):
         DecryptionKey.from_jwk(case["key"], alg="RSA1_5")
     key = DecryptionKey.from_jwk(case["key"], alg="RSA-OAEP")
+    token = case["token"]
+    read, given = (decrypt_compact, token) if isinstance(token, str) else (decrypt_general, json.dumps(token).encode())
     with pytest.raises(JoseError):
-        if isinstance(case["token"], str):
-            decrypt_compact(case["token"], [key], enc=ENCS)
-        else:
-            decrypt_general(json.dumps(case["token"]).encode(), [key], enc=ENCS)
+        read(given, [key], enc=ENCS)
 
 
 def test_every_example_with_encryption_in_the_appendices_is_run():
-    assert RSA1_5_APPENDICES < APPENDICES.keys()
+    assert APPENDICES.keys() > RSA1_5_APPENDICES
     assert len(APPENDICES) == 10
 
 
