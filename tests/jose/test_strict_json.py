@@ -71,6 +71,12 @@ def test_a_deep_value_that_a_duplicate_would_hide_is_refused():
         parse_object(b'{"a":' + deep + b',"a":1}')
 
 
+def test_a_value_as_deep_as_one_parser_takes_and_the_other_does_not_is_refused():
+    for depth in range(600, 1000):
+        with pytest.raises(MalformedError):
+            parse_object(b'{"a":' + b"[" * depth + b"]" * depth + b',"a":1}')
+
+
 def test_a_stack_that_is_nearly_used_up_makes_a_refusal_and_not_a_crash():
     source = b'{"a":' + b"[" * 60 + b"]" * 60 + b',"a":1}'
 
