@@ -139,14 +139,11 @@ def _exchange(private: PrivatePoint, public: PublicPoint) -> bytes:
         case EllipticCurvePrivateKey() if isinstance(public, EllipticCurvePublicKey):
             return private.exchange(ECDH(), public)  # which refuses a point of another curve
         case X25519PrivateKey() if isinstance(public, X25519PublicKey):
-            secret = private.exchange(public)
+            return private.exchange(public)  # which refuses what comes out all zero (RFC 7748 section 6)
         case X448PrivateKey() if isinstance(public, X448PublicKey):
-            secret = private.exchange(public)
+            return private.exchange(public)
         case _:
             raise MalformedError("The points are not on one curve.")
-    if not any(secret):  # RFC 7748 section 6; the library refuses it too
-        raise MalformedError("The shared secret is zero.")
-    return secret
 
 
 def _derive(secret: bytes, algorithm: str, length: int, header: Mapping[str, Any]) -> bytes:
