@@ -22,12 +22,14 @@ pytestmark = pytest.mark.anyio
 
 
 def _checkpoint(issuer: FakeIssuer, clock: Clock, answer: Any = None) -> Checkpoint:
-    return Checkpoint(
+    checkpoint = Checkpoint(
         issuer=issuer.issuer,
         audience="orders",
         ambient=clock.ambient,
         transport=httpx2.MockTransport(answer) if answer else issuer.transport,
     )
+    checkpoint.source._machine.timing = Timing(answer=0.02)
+    return checkpoint
 
 
 async def _code(checkpoint: Checkpoint, token: str) -> str:
@@ -136,10 +138,7 @@ FAILURES: dict[str, Callable[[FakeIssuer], Any]] = {
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-async def test_a_guard_that_cannot_get_keys_is_not_ready(
-    issuer: FakeIssuer, clock: Clock, failure: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outgoing, "TOTAL_SECONDS", 0.02)
+async def test_a_guard_that_cannot_get_keys_is_not_ready(issuer: FakeIssuer, clock: Clock, failure: str) -> None:
     checkpoint = _checkpoint(issuer, clock, FAILURES[failure](issuer))
     await checkpoint.source.load()
     assert not checkpoint.ready
@@ -150,10 +149,7 @@ async def test_a_guard_that_cannot_get_keys_is_not_ready(
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-async def test_a_guard_that_has_keys_goes_on_with_them(
-    issuer: FakeIssuer, clock: Clock, failure: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outgoing, "TOTAL_SECONDS", 0.02)
+async def test_a_guard_that_has_keys_goes_on_with_them(issuer: FakeIssuer, clock: Clock, failure: str) -> None:
     answers: list[Any] = [issuer.answer]
 
     def answer(request: httpx2.Request) -> Any:

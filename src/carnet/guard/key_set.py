@@ -37,6 +37,8 @@ class Timing:
     last_retry: float = 60
     limit: int = 256 * 1024
     """Bytes of an answer's body."""
+    answer: float = 5
+    """What one answer may take in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Fetch:
     etag: str | None
     limit: int
     """Bytes of the answer's body."""
-    seconds: float = 5.0
+    seconds: float = 5
     """From the first packet to the last byte."""
 
 
@@ -130,8 +132,8 @@ class KeySetMachine:
         if at < self._due:
             return Wait(self._due)
         if self._find_again or self._metadata is None:
-            return Fetch(self._places[self._place], None, self.timing.limit)
-        return Fetch(self._metadata.jwks_uri, self._etag, self.timing.limit)
+            return Fetch(self._places[self._place], None, self.timing.limit, self.timing.answer)
+        return Fetch(self._metadata.jwks_uri, self._etag, self.timing.limit, self.timing.answer)
 
     def answered(self, response: Response, at: float) -> None:
         """Take in what came back for the fetch that `next` asked for."""
