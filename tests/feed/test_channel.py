@@ -83,3 +83,13 @@ async def test_a_listener_that_wants_news_alone_waits_for_it(channel):
     channel.put(signed(4, 4))
     assert (await waiting).token == "one/4-4"
     assert await take(channel.listen(stream="one", after=3, with_newest=False), 2) == ["one/3-4", "one/4-4"]
+
+
+async def test_closing_ends_all_listening(channel):
+    listener = channel.listen(stream="one", after=4)
+    await take(listener, 1)
+    waiting = asyncio.ensure_future(anext(listener, "ended"))
+    await asyncio.sleep(0)
+    channel.close()
+    assert await waiting == "ended"
+    assert channel.listeners == 0

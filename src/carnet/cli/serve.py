@@ -18,6 +18,7 @@ from carnet.issuer.config import Config
 
 GRACE = 10
 """Seconds that requests have to finish when the server is told to stop."""
+_DRAIN = signal.SIGUSR1
 LARGEST_HEAD = 64 * 1024
 """Bytes of a request's head, of which an access token takes at most 8 KiB."""
 
@@ -67,11 +68,20 @@ def _serve(config: Config, welcome: str | None) -> int:
     from granian.server.mp import MPServer
 
     class Server(MPServer):
-        """Says that it listens once it does: workers bind the port themselves, a moment after they were started."""
+        """Says that it listens once it does: workers bind the port themselves, a moment after they were started.
+
+        Before it stops it has its workers end the streams that would otherwise keep them until the grace is over.
+        """
 
         def startup(self, spawn_target: Any, target_loader: Any) -> None:
             super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # granian leaves it so
             threading.Thread(target=_announce, args=(config, welcome), daemon=True).start()
+
+        def shutdown(self, exit_code: int = 0) -> None:
+            for worker in self.wrks:
+                if worker.inner.is_alive():
+                    os.kill(worker.inner.pid, _DRAIN)
+            super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
     server = Server(
         "carnet.issuer.app",
@@ -107,7 +117,7 @@ def load(config: Config) -> Any:
     from carnet.issuer.app import create_app
 
     _end_with_parent()
-    return create_app(config, SYSTEM, secret=secret_from_environment())
+    return create_app(config, SYSTEM, secret=secret_from_environment(), drain=_DRAIN)
 
 
 def _end_with_parent() -> None:

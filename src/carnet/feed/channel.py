@@ -31,6 +31,7 @@ class Channel:
         self._count = 0
         self._changed = asyncio.Event()
         self._stream: str | None = None
+        self._closed = False
         self.listeners = 0
 
     @property
@@ -48,6 +49,11 @@ class Channel:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def close(self) -> None:
+        """End all listening: whoever carries the feed is about to stop."""
+        self._closed = True
+        self._changed.set()
+
     def joins(self, *, stream: str, after: int) -> bool:
         """Whether a listener that has come to this place in this stream can go on from it."""
         try:
@@ -57,7 +63,7 @@ class Channel:
         return True
 
     async def listen(self, *, stream: str, after: int, with_newest: bool = True) -> AsyncGenerator[Signed, None]:
-        """All messages that join on to a place in a stream: the kept ones, then each as it comes, without end.
+        """All messages that join on to a place in a stream: the kept ones, then each as it comes, until `close`.
 
         Where nothing is new, `with_newest` begins with the newest message all the same, for the time that it tells.
 
@@ -69,7 +75,7 @@ class Channel:
             position = self._count
         self.listeners += 1
         try:
-            while True:
+            while not self._closed:
                 changed = self._changed
                 while position < self._count:
                     first = self._count - len(self._kept)

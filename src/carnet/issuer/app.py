@@ -105,13 +105,20 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
     )
 
 
-def create_app(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes | None = None) -> Starlette:
-    """The application. Its desk is opened when it starts (raising as `open_desk`) and stands in `app.state.desk`."""
+def create_app(
+    config: Config, ambient: Ambient = SYSTEM, *, secret: bytes | None = None, drain: int | None = None
+) -> Starlette:
+    """The application. Its desk is opened when it starts (raising as `open_desk`) and stands in `app.state.desk`.
+
+    `drain` is a signal upon which streams that would never end by themselves are ended: a server sends it before it stops.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         desk = await open_desk(config, ambient, secret=secret)
         app.state.desk = desk
+        if drain is not None:
+            asyncio.get_running_loop().add_signal_handler(drain, desk.publisher.channel.close)
         work = [
             asyncio.create_task(desk.publisher.run()),
             asyncio.create_task(sweep_forever(desk.store, ambient)),
