@@ -37,7 +37,11 @@ def ask(issuer):
 @pytest.mark.spec("RFC 6749", "2.3.1", "MUST")
 async def test_a_client_authenticates_by_basic(service, ask):
     assert (await ask(basic(service.client_id, service.secret))).status_code == 200
-    assert (await ask({"Authorization": basic(service.client_id, service.secret)["Authorization"].replace("Basic", "bAsIc")})).status_code == 200
+    assert (
+        await ask(
+            {"Authorization": basic(service.client_id, service.secret)["Authorization"].replace("Basic", "bAsIc")}
+        )
+    ).status_code == 200
 
 
 @pytest.mark.spec("RFC 6749", "2.3.1", "MUST")
@@ -69,7 +73,9 @@ async def test_an_unknown_client_and_a_wrong_secret_are_told_the_same(service, a
 
 @pytest.mark.spec("RFC 6749", "2.3", "MUST NOT")
 async def test_two_ways_at_once_are_refused(service, ask):
-    answer = await ask(basic(service.client_id, service.secret), client_secret=service.secret, client_id=service.client_id)
+    answer = await ask(
+        basic(service.client_id, service.secret), client_secret=service.secret, client_id=service.client_id
+    )
     assert refused(answer, "invalid_request", 400)
 
 
@@ -86,14 +92,20 @@ async def test_two_authorization_headers_are_refused(issuer, service):
 async def test_a_body_may_repeat_the_client_id_of_the_header_and_no_other(issuer, service, ask):
     assert (await ask(basic(service.client_id, service.secret), client_id=service.client_id)).status_code == 200
     other = await issuer.service()
-    assert refused(await ask(basic(service.client_id, service.secret), client_id=other.client_id), "invalid_request", 400)
+    assert refused(
+        await ask(basic(service.client_id, service.secret), client_id=other.client_id), "invalid_request", 400
+    )
 
 
 @pytest.mark.parametrize(
     "header",
-    ["Basic", "Basic !!!", "Basic " + b64encode(b"no colon").decode(), "Basic " + b64encode(b":secret").decode()]
-    + ["Basic " + b64encode(b"id:").decode(), "Basic " + b64encode(b"\xff:x").decode()]
-    + ["Basic " + b64encode(b"a%00b:x").decode(), "Bearer abc", "Digest x"],
+    [
+        "Basic",
+        "Basic !!!",
+        *(f"Basic {b64encode(raw).decode()}" for raw in (b"no colon", b":secret", b"id:", b"\xff:x", b"a%00b:x")),
+        "Bearer abc",
+        "Digest x",
+    ],
 )
 async def test_a_malformed_header_is_refused(ask, header):
     assert refused(await ask({"Authorization": header}))
@@ -146,7 +158,9 @@ async def test_the_token_endpoint_takes_post_alone(issuer):
 
 @pytest.mark.spec("RFC 6749", "2.3.1", "MUST NOT")
 async def test_parameters_in_the_query_are_not_looked_at(issuer, service):
-    query = urlencode({"client_id": service.client_id, "client_secret": service.secret, "grant_type": "client_credentials"})
+    query = urlencode(
+        {"client_id": service.client_id, "client_secret": service.secret, "grant_type": "client_credentials"}
+    )
     assert refused(await issuer.direct.post(f"/token?{query}", content="", headers=FORM))
 
 
@@ -160,7 +174,8 @@ async def test_a_form_may_name_its_charset(issuer, service):
     answer = await issuer.direct.post(
         "/token",
         content="grant_type=client_credentials",
-        headers={"Content-Type": "Application/X-WWW-Form-URLencoded; charset=utf-8"} | basic(service.client_id, service.secret),
+        headers={"Content-Type": "Application/X-WWW-Form-URLencoded; charset=utf-8"}
+        | basic(service.client_id, service.secret),
     )
     assert answer.status_code == 200
 

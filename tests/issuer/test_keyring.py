@@ -168,7 +168,10 @@ async def test_a_key_sealed_under_another_kid_is_not_signed_with(desk, another, 
 
     [record] = await desk.keyring.list()
     swapped = replace(
-        record, kid="swapped", public=SigningKey.generate("ES256", kid="swapped").public().to_jwk(), signs_from=clock.now() + 1
+        record,
+        kid="swapped",
+        public=SigningKey.generate("ES256", kid="swapped").public().to_jwk(),
+        signs_from=clock.now() + 1,
     )
     await desk.store.signing_keys.add(swapped)
     clock.advance(REFRESH)

@@ -20,9 +20,7 @@ async def app(issuer):
 async def verifier(issuer, *, audience: str, typ: str, required: tuple[str, ...]) -> JwtVerifier:
     published = (await issuer.direct.get("/jwks")).content
     keys = KeySet.from_jwks(published, algorithms=("ES256",))
-    return JwtVerifier(
-        keys=keys, algorithms=("ES256",), issuer=ISSUER, audience=audience, typ=typ, required=required
-    )
+    return JwtVerifier(keys=keys, algorithms=("ES256",), issuer=ISSUER, audience=audience, typ=typ, required=required)
 
 
 @pytest.mark.spec("RFC 9068", "2.2", "MUST")
