@@ -41,6 +41,7 @@ class Provider:
         self.id_claims: dict[str, Any] = {}
         self.userinfo_subject = "alice"
         self.revoked: list[str] = []
+        self.endpoints: dict[str, str] = {}
 
     async def answer(self, request: httpx2.Request) -> httpx2.Response:
         if self.down:
@@ -60,6 +61,7 @@ class Provider:
                 "userinfo_endpoint": f"{self.fake.issuer}/userinfo",
                 "revocation_endpoint": f"{self.fake.issuer}/revoke",
                 "end_session_endpoint": f"{self.fake.issuer}/end_session",
+                **self.endpoints,
             }
             return httpx2.Response(200, json=document)
         return self.fake.answer(request)
