@@ -35,7 +35,7 @@ def add(subparsers: Any) -> None:
         ("--redirect-uri", "redirect_uris", "U", "compared exactly"),
         ("--post-logout-redirect-uri", "post_logout_redirect_uris", "U", "where it may send people after sign-out"),
         ("--grant", "grant_types", "G", "default: authorization_code and refresh_token, or client_credentials"),
-        ("--scope", "scopes", "S", "scope value that it may be granted"),
+        ("--scope", "scope", "S", "scope value that it may be granted"),
         ("--audience", "audiences", "A", "service that its access tokens may be for"),
         ("--role", "roles", "R", "role of its own client-credentials tokens"),
     ):
@@ -68,7 +68,7 @@ def _create(arguments: Namespace) -> int:
         redirect_uris=tuple(arguments.redirect_uris),
         post_logout_redirect_uris=tuple(arguments.post_logout_redirect_uris),
         grant_types=tuple(arguments.grant_types) or (people if arguments.redirect_uris else ("client_credentials",)),
-        scope=" ".join(arguments.scopes) if arguments.scopes else None,
+        scope=" ".join(arguments.scope) if arguments.scope else None,
         audiences=tuple(arguments.audiences),
         roles=tuple(arguments.roles),
         first_party=arguments.first_party,
