@@ -56,7 +56,7 @@ def check(password: str, *, email: str, name: str | None) -> None:
     folded = _fold(password)[:_LOOKED_AT]
     if _repeats(folded):
         raise WeakPasswordError("common", _COMMON)
-    own = {part for text in (email, name or "") for part in re.split(r"[^\w]+", _fold(text)) if len(part) >= 4}
+    own = _own_words(email, name)
     if _left_over(folded, frozenset()) >= _LEFT_OVER > _left_over(folded, own):
         raise WeakPasswordError(
             "personal", "The password is mostly your name or email address: choose something that nobody knows of you."
@@ -64,6 +64,13 @@ def check(password: str, *, email: str, name: str | None) -> None:
     plain = folded.translate(_LEET)
     if min(_left_over(folded, own), _left_over(plain, own)) < _LEFT_OVER:
         raise WeakPasswordError("common", _COMMON)
+
+
+def _own_words(email: str, name: str | None) -> set[str]:
+    """The person's names and address, whole and in parts; what is shorter than four characters says nothing."""
+    texts = [_fold(text) for text in (email, *email.split("@"), name or "")]
+    parts = [part for text in texts for part in re.split(r"[^\w]+", text)]
+    return {word for word in (*texts, *parts) if len(word) >= 4}
 
 
 def _fold(text: str) -> str:
