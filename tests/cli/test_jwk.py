@@ -9,6 +9,7 @@ import pytest
 
 from carnet.cli import main
 from carnet.jose import SigningKey, VerifyingKey
+from carnet.jose.encryption_keys import DecryptionKey
 from carnet.jose.thumbprint import jwk_thumbprint
 
 KEY = SigningKey.generate("ES256", kid="k")
@@ -126,6 +127,36 @@ def test_a_key_that_cannot_be_used_exits_2_with_one_line(content, argv, sentence
     assert error.count("\n") == 1
 
 
-def test_an_unknown_algorithm_exits_2(capsys):
-    assert main(["jwk", "generate", "--alg", "none"]) == 2
-    assert capsys.readouterr().err.startswith("carnet: --alg: ")
+@pytest.mark.parametrize(
+    ("argv", "kty"),
+    [
+        (["RSA-OAEP-256"], "RSA"),
+        (["ECDH-ES"], "EC"),
+        (["ECDH-ES+A256KW", "--curve", "X25519"], "OKP"),
+        (["A256KW"], "oct"),
+        (["dir", "--enc", "A256GCM"], "oct"),
+    ],
+)
+def test_a_key_for_encryption_is_generated(argv, kty, capsys):
+    assert main(["jwk", "generate", "--alg", *argv]) == 0
+    jwk = json.loads(capsys.readouterr().out)
+    assert (jwk["kty"], jwk["use"]) == (kty, "enc")
+    assert DecryptionKey.from_jwk(jwk, alg=argv[0]).to_jwk() == jwk
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["none"], "'none' is not the name of a"),
+        (["RSA1_5"], "'RSA1_5' is not the name of a"),
+        (["dir"], "needs the enc"),
+        (["ES256", "--curve", "P-256"], "ES256 has nothing to choose"),
+        (["A128KW", "--curve", "P-256"], "neither a curve nor an enc"),
+        (["PBES2-HS256+A128KW"], "for passwords alone"),
+    ],
+)
+def test_a_key_that_cannot_be_made_exits_2_with_one_line(argv, sentence, capsys):
+    assert main(["jwk", "generate", "--alg", *argv]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1

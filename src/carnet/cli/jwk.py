@@ -35,6 +35,8 @@ def add(subparsers: Any) -> None:
         "--alg", metavar="ALG", required=True, help="the one algorithm that it is for: ES256, RSA-OAEP…"
     )
     generate.add_argument("--kid", metavar="K", help="its name (default: its RFC 7638 thumbprint)")
+    generate.add_argument("--curve", metavar="C", help="the curve of an ECDH-ES key: P-256, P-384, P-521, X25519, X448")
+    generate.add_argument("--enc", metavar="E", help="what a key for dir encrypts with: A256GCM…")
     generate.add_argument(
         "--out", metavar="FILE", type=Path, help="write it here, for its owner alone; print the public half"
     )
@@ -61,17 +63,12 @@ def _add_file(parser: ArgumentParser) -> None:
 
 
 def _generate(arguments: Namespace) -> int:
-    from carnet.jose import JoseError, SigningKey
-
-    try:
-        private = SigningKey.generate(arguments.alg, kid=arguments.kid).to_jwk()
-    except JoseError as error:
-        raise UsageError(f"--alg: {error}") from None
+    private = _fresh(arguments)
     if arguments.out is None:
         _show_key(arguments, private)
         if sys.stdout.isatty():
             note(
-                "This is private: whoever has it can sign. Keep it in a file that only its owner can read (--out FILE)."
+                "This is private: whoever has it can use it. Keep it in a file that only its owner can read (--out FILE)."
             )
         return 0
     try:
@@ -84,6 +81,22 @@ def _generate(arguments: Namespace) -> int:
     else:
         _show_key(arguments, _public_half(private))
     return 0
+
+
+def _fresh(arguments: Namespace) -> dict[str, Any]:
+    from carnet.jose import JoseError, SigningKey
+    from carnet.jose.algorithms import SIGNATURES
+    from carnet.jose.encryption_keys import DecryptionKey
+
+    try:
+        if arguments.alg not in {algorithm.name for algorithm in SIGNATURES}:
+            choice = {"curve": arguments.curve, "enc": arguments.enc}
+            return DecryptionKey.generate(arguments.alg, kid=arguments.kid, **choice).to_jwk()
+        if arguments.curve or arguments.enc:
+            raise UsageError(f"--curve and --enc are for encryption: {arguments.alg} has nothing to choose.")
+        return SigningKey.generate(arguments.alg, kid=arguments.kid).to_jwk()
+    except JoseError as error:
+        raise UsageError(str(error)) from None
 
 
 def _thumbprint(arguments: Namespace) -> int:
