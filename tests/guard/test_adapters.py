@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from carnet.guard import Principal, asgi, require
 from carnet.guard import fastapi as fastapi_guard
@@ -300,3 +301,87 @@ async def test_the_openapi_description_names_the_scheme_and_the_scope(issuer: Fa
         "type": "openIdConnect",
         "openIdConnectUrl": "https://issuer.test/.well-known/openid-configuration",
     }
+
+
+# WebSocket
+
+
+async def _connect(app: Any, headers: list[tuple[bytes, bytes]], *, extensions: dict[str, Any]) -> list[dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
+    received = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}])
+
+    async def receive() -> Any:
+        return next(received)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "websocket",
+        "path": "/live",
+        "query_string": b"",
+        "headers": headers,
+        "subprotocols": [],
+        "extensions": extensions,
+    }
+    await app(scope, receive, send)
+    return sent
+
+
+def _live(issuer: FakeIssuer, clock: Clock) -> dict[str, Any]:
+    settings: Any = {
+        "issuer": issuer.issuer,
+        "audience": "orders",
+        "ambient": clock.ambient,
+        "transport": issuer.transport,
+    }
+    star = starlette_guard.Guard(**settings)
+    fast = fastapi_guard.Guard(**settings)
+    plain = asgi.Guard(**settings)
+
+    @star.require(role="USER")
+    async def endpoint(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text(star.principal(websocket).subject)
+
+    fast_app = FastAPI()
+
+    @fast_app.websocket("/live")
+    async def live(websocket: WebSocket, principal: Annotated[Principal, fast.require(role="USER")]) -> None:
+        await websocket.accept()
+        await websocket.send_text(principal.subject)
+
+    async def echo(scope: Any, receive: Any, send: Any) -> None:
+        websocket = WebSocket(scope, receive, send)
+        await websocket.accept()
+        await websocket.send_text(asgi.principal_in(scope).subject)
+
+    return {
+        "starlette": Starlette(routes=[WebSocketRoute("/live", endpoint)]),
+        "fastapi": fast_app,
+        "asgi": plain.protect(echo, require(role="USER")),
+    }
+
+
+@pytest.mark.parametrize("kind", ["starlette", "fastapi", "asgi"])
+async def test_a_websocket_is_guarded_at_its_handshake(issuer: FakeIssuer, clock: Clock, kind: str) -> None:
+    app = _live(issuer, clock)[kind]
+    good = [(b"authorization", f"Bearer {issuer.token(roles='USER')}".encode())]
+    sent = await _connect(app, good, extensions={})
+    assert [message["type"] for message in sent[:2]] == ["websocket.accept", "websocket.send"]
+    assert sent[1]["text"] == "alice"
+    for bad in ([], [(b"authorization", b"Bearer abc")], [(b"authorization", f"Bearer {issuer.token()}".encode())]):
+        sent = await _connect(app, bad, extensions={})
+        assert [message["type"] for message in sent] == ["websocket.close"]
+        assert sent[0]["code"] == 1008
+
+
+@pytest.mark.parametrize("kind", ["starlette", "fastapi", "asgi"])
+async def test_where_the_server_can_a_refused_handshake_is_answered_as_http(
+    issuer: FakeIssuer, clock: Clock, kind: str
+) -> None:
+    app = _live(issuer, clock)[kind]
+    sent = await _connect(app, [], extensions={"websocket.http.response": {}})
+    assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
+    assert sent[0]["status"] == 401
+    assert (b"www-authenticate", b"Bearer") in sent[0]["headers"]

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import httpx2
 
 from carnet.ambient import SYSTEM, Ambient
-from carnet.guard.challenge import Answer, answer
+from carnet.guard.challenge import answer
 from carnet.guard.checkpoint import Checkpoint
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
@@ -21,7 +21,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _PRINCIPAL = "carnet.principal"
-_POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+POLICY_VIOLATION = 1008
+"""RFC 6455 section 7.4.1."""
 
 
 class Guard:
@@ -96,20 +97,20 @@ def principal_in(scope: Mapping[str, Any]) -> Principal:
     return principal
 
 
+def answerable(scope: Mapping[str, Any]) -> bool:
+    """Whether an HTTP answer can be given; a WebSocket can only be closed where the server does not offer more."""
+    return scope["type"] == "http" or "websocket.http.response" in (scope.get("extensions") or {})
+
+
 async def refuse(error: RefusedRequestError, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a refused request; a WebSocket is refused before it is accepted."""
-    refusal = answer(error.refused)
-    if scope["type"] == "http":
-        await _respond("http", refusal, send)
+    if scope["type"] == "websocket":
+        await receive()
+    if not answerable(scope):
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": error.refused.error or ""})
         return
-    await receive()
-    if "websocket.http.response" in scope.get("extensions", {}):
-        await _respond("websocket.http", refusal, send)
-    else:
-        await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": error.refused.error or "no token"})
-
-
-async def _respond(kind: str, refusal: Answer, send: Send) -> None:
+    kind = "http" if scope["type"] == "http" else "websocket.http"
+    refusal = answer(error.refused)
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in refusal.headers]
     await send({"type": f"{kind}.response.start", "status": refusal.status, "headers": headers})
     await send({"type": f"{kind}.response.body", "body": refusal.body})

@@ -10,7 +10,7 @@ async def orders(principal: Annotated[Principal, guard.require(scope="orders:rea
 from collections.abc import Iterable
 from typing import Any
 
-from fastapi import HTTPException, Request, Security
+from fastapi import HTTPException, Request, Security, WebSocketException
 from fastapi.openapi.models import OpenIdConnect
 from fastapi.requests import HTTPConnection
 from fastapi.responses import Response
@@ -58,6 +58,8 @@ class _Admission(SecurityBase):
         try:
             return await self._guard.admit(connection.scope, self._requirement)
         except RefusedRequestError as error:
+            if not asgi.answerable(connection.scope):
+                raise WebSocketException(asgi.POLICY_VIOLATION, error.refused.error) from None
             handlers, _ = connection.scope["starlette.exception_handlers"]
             handlers.setdefault(_Refusal, _respond)
             raise _Refusal(error) from None
