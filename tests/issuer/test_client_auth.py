@@ -51,11 +51,12 @@ async def test_both_parts_of_basic_are_form_decoded(issuer, ask):
     assert (await ask(basic(encoded, quote_plus(service.secret)))).status_code == 200
 
 
-async def test_a_client_authenticates_by_post_if_it_is_registered_so(issuer, service, ask):
-    by_post = await issuer.service(token_endpoint_auth_method="client_secret_post")
-    assert (await ask(client_id=by_post.client_id, client_secret=by_post.secret)).status_code == 200
-    assert refused(await ask(basic(by_post.client_id, by_post.secret)))
-    assert refused(await ask(client_id=service.client_id, client_secret=service.secret))
+@pytest.mark.parametrize("registered", ["client_secret_basic", "client_secret_post"])
+async def test_a_client_with_a_secret_may_show_it_either_way(issuer, ask, registered):
+    client = await issuer.service(token_endpoint_auth_method=registered)
+    assert (await ask(client_id=client.client_id, client_secret=client.secret)).status_code == 200
+    assert (await ask(basic(client.client_id, client.secret))).status_code == 200
+    assert refused(await ask(client_id=client.client_id, client_secret="wrong"))
 
 
 @pytest.mark.spec("RFC 6749", "5.2", "MUST")

@@ -27,7 +27,7 @@ async def authenticate(request: Request, parameters: Parameters, desk: Desk) -> 
 
     Raises:
         InvalidRequestError: it uses more than one method (RFC 6749 section 2.3), or names two clients.
-        InvalidClientError: it is not known, does not use the method that it is registered for, or does not prove itself.
+        InvalidClientError: it is not known, uses a method that is not for it, or does not prove itself.
         TooManyFailuresError: this has failed too often.
     """
     headers = request.headers.getlist("authorization")
@@ -46,7 +46,7 @@ async def authenticate(request: Request, parameters: Parameters, desk: Desk) -> 
     request.state.client = client  # whose scripts may read the answer: `cors.py`
     if client is None:
         raise await _failure(request, client_id, desk, why="unknown")
-    if client.token_endpoint_auth_method != method.method:
+    if client.token_endpoint_auth_method not in method.serves:
         raise await _failure(request, client_id, desk, why=f"it uses {method.method}")
     if not await method.proves(presented, client, desk):
         raise await _failure(request, client_id, desk, why="the proof is wrong")

@@ -4,7 +4,7 @@ import binascii
 from base64 import b64decode
 from urllib.parse import unquote_plus
 
-from carnet.issuer.client_auth.client_secret_post import holds
+from carnet.issuer.client_auth.client_secret_post import SECRET_METHODS, holds
 from carnet.issuer.client_auth.method import Presented
 from carnet.issuer.desk import Desk
 from carnet.issuer.opaque import Opaque
@@ -14,6 +14,7 @@ from carnet.oauth.errors import InvalidClientError
 
 class ClientSecretBasic:
     method = "client_secret_basic"
+    serves = SECRET_METHODS
 
     def claims(self, presented: Presented) -> str | None:
         credentials = _credentials(presented)

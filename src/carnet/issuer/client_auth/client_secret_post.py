@@ -7,9 +7,14 @@ from carnet.issuer.desk import Desk
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.storage.records import Client
 
+SECRET_METHODS = ("client_secret_basic", "client_secret_post")
+"""Two ways to show one secret. RFC 7591 section 2 registers one for the token endpoint, and clients keep to it there; at the
+other endpoints their libraries often use the other one. It proves the same, so both are taken everywhere."""
+
 
 class ClientSecretPost:
     method = "client_secret_post"
+    serves = SECRET_METHODS
 
     def claims(self, presented: Presented) -> str | None:
         return presented.parameters.require("client_id") if "client_secret" in presented.parameters else None

@@ -23,6 +23,10 @@ class ClientAuthentication(Protocol):
     @property
     def method(self) -> str: ...
 
+    @property
+    def serves(self) -> tuple[str, ...]:
+        """The registered `token_endpoint_auth_method`s whose clients may use it."""
+
     def claims(self, presented: Presented) -> str | None:
         """The client_id that the request claims by this method; None: it does not use it.
 

@@ -9,6 +9,7 @@ _CREDENTIALS = ("client_secret", "client_assertion")
 
 class Public:
     method = "none"
+    serves = ("none",)
 
     def claims(self, presented: Presented) -> str | None:
         if presented.authorization is not None or any(name in presented.parameters for name in _CREDENTIALS):
