@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -11,21 +10,15 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
-    load_der_private_key,
-    load_der_public_key,
-    load_pem_private_key,
-    load_pem_public_key,
 )
 
+from carnet.jose import pem as encodings
 from carnet.jose.algorithms import signature_algorithm
 from carnet.jose.algorithms.signature import SignatureAlgorithm
 from carnet.jose.errors import InvalidKeyError, shown
 from carnet.jose.key_rules import check_kid, check_use
 from carnet.jose.key_types import OCT, Secret
 from carnet.jose.thumbprint import jwk_thumbprint, thumbprint_uri
-
-# What the library raises for bytes that are not a key, are encrypted, or are of a kind that it does not have.
-_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
 
 
 class VerifyingKey:
@@ -61,22 +54,12 @@ class VerifyingKey:
     @classmethod
     def from_pem(cls, pem: bytes, *, alg: str, kid: str | None = None) -> "VerifyingKey":
         """Take a PEM-encoded SubjectPublicKeyInfo (RFC 7468 section 13); raises as `from_jwk`."""
-        algorithm = signature_algorithm(alg)
-        try:
-            material = load_pem_public_key(pem)
-        except _UNREADABLE:
-            raise InvalidKeyError("It is not a public key in PEM (BEGIN PUBLIC KEY).") from None
-        return cls(algorithm, material, kid=kid)
+        return cls(signature_algorithm(alg), encodings.public_from_pem(pem), kid=kid)
 
     @classmethod
     def from_der(cls, der: bytes, *, alg: str, kid: str | None = None) -> "VerifyingKey":
         """Take a DER-encoded SubjectPublicKeyInfo (RFC 5280 section 4.1); raises as `from_jwk`."""
-        algorithm = signature_algorithm(alg)
-        try:
-            material = load_der_public_key(der)
-        except _UNREADABLE:
-            raise InvalidKeyError("It is not a SubjectPublicKeyInfo in DER.") from None
-        return cls(algorithm, material, kid=kid)
+        return cls(signature_algorithm(alg), encodings.public_from_der(der), kid=kid)
 
     @classmethod
     def from_secret(cls, secret: bytes, *, alg: str, kid: str | None = None) -> "VerifyingKey":
@@ -168,22 +151,12 @@ class SigningKey:
     @classmethod
     def from_pem(cls, pem: bytes, *, alg: str, kid: str | None = None, password: bytes | None = None) -> "SigningKey":
         """Take a PEM-encoded private key (PKCS #8, or the traditional forms), with its password if it has one."""
-        algorithm = signature_algorithm(alg)
-        try:
-            material = load_pem_private_key(pem, password)
-        except _UNREADABLE:
-            raise InvalidKeyError("It is not a private key in PEM, or the password is not its own.") from None
-        return cls(algorithm, material, kid=kid)
+        return cls(signature_algorithm(alg), encodings.private_from_pem(pem, password), kid=kid)
 
     @classmethod
     def from_der(cls, der: bytes, *, alg: str, kid: str | None = None, password: bytes | None = None) -> "SigningKey":
         """Take a DER-encoded private key (PKCS #8, or the traditional forms), with its password if it has one."""
-        algorithm = signature_algorithm(alg)
-        try:
-            material = load_der_private_key(der, password)
-        except _UNREADABLE:
-            raise InvalidKeyError("It is not a private key in DER, or the password is not its own.") from None
-        return cls(algorithm, material, kid=kid)
+        return cls(signature_algorithm(alg), encodings.private_from_der(der, password), kid=kid)
 
     @classmethod
     def from_secret(cls, secret: bytes, *, alg: str, kid: str | None = None) -> "SigningKey":
