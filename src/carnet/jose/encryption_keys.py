@@ -21,21 +21,65 @@ _DIRECT = "dir"
 _ENCS = frozenset(content.name for content in CONTENT_ENCRYPTIONS)
 
 
-class EncryptionKey:
+class _BoundKey:
+    """What the keys of both sides have in common. Nothing of the key itself prints."""
+
+    __slots__ = ("_algorithm", "_enc", "_kid", "_material")
+
+    def __init__(self, algorithm: KeyManagementAlgorithm, material: Any, *, kid: str | None, enc: str | None) -> None:
+        self._algorithm = algorithm
+        self._material = material
+        self._kid = check_kid(kid)
+        self._enc = enc
+
+    @property
+    def alg(self) -> str:
+        """The header's `alg` of what is encrypted with it."""
+        return self._algorithm.name
+
+    @property
+    def kid(self) -> str | None:
+        """Its name."""
+        return self._kid
+
+    @property
+    def enc(self) -> str | None:
+        """The one `enc` that it is for, or None for any."""
+        return self._enc
+
+    @property
+    def algorithm(self) -> KeyManagementAlgorithm:
+        """What its `alg` does; for the JWE code."""
+        return self._algorithm
+
+    @property
+    def material(self) -> Any:
+        """The cryptographic library's key, or a `Secret`; for the JWE code."""
+        return self._material
+
+    @property
+    def _type(self) -> KeyType:
+        return self._algorithm.key_type_of(self._material)
+
+    def _named(self, members: dict[str, Any]) -> dict[str, Any]:
+        named = members | {"alg": self._enc or self.alg, "use": "enc"}
+        return named if self._kid is None else named | {"kid": self._kid}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(alg={self.alg!r}, kid={self.kid!r})"
+
+
+class EncryptionKey(_BoundKey):
     """A recipient's public key, or a shared secret; `alg` is the one algorithm that it is for."""
 
-    __slots__ = ("_algorithm", "_enc", "_kid", "_material", "_type")
+    __slots__ = ()
 
     def __init__(
         self, algorithm: KeyManagementAlgorithm, material: Any, *, kid: str | None, enc: str | None = None
     ) -> None:
         """`material` is the cryptographic library's public key or a `Secret`. Use one of the `from_…` methods instead."""
         algorithm.check_public(material)
-        self._algorithm = algorithm
-        self._material = material
-        self._type = algorithm.key_type_of(material)
-        self._enc = enc
-        self._kid = check_kid(kid)
+        super().__init__(algorithm, material, kid=kid, enc=enc)
         if kid is None and self._type is not OCT:
             self._kid = self.thumbprint()
 
@@ -76,59 +120,30 @@ class EncryptionKey:
         """Take a password for a PBES2 algorithm: whoever sees what it encrypts can try passwords at leisure."""
         return cls(password_based_algorithm(alg), Secret(_octets(password)), kid=kid)
 
-    @property
-    def alg(self) -> str:
-        """The header's `alg` of what is encrypted to it."""
-        return self._algorithm.name
-
-    @property
-    def kid(self) -> str | None:
-        """Its name."""
-        return self._kid
-
-    @property
-    def enc(self) -> str | None:
-        """The one `enc` that it is for, or None for any."""
-        return self._enc
-
-    @property
-    def algorithm(self) -> KeyManagementAlgorithm:
-        """What its `alg` does; for the JWE code."""
-        return self._algorithm
-
-    @property
-    def material(self) -> Any:
-        """The cryptographic library's key, or a `Secret`; for the JWE code."""
-        return self._material
-
     def to_jwk(self) -> dict[str, Any]:
         """The public JWK, with `alg`, `use` and `kid`; raises InvalidKeyError for a secret, which has no public form."""
         if self._type is OCT:
             raise InvalidKeyError("A secret has no public form; nothing of it is written.")
-        return _named(self._type.dump_public(self._material), self)
+        return self._named(self._type.dump_public(self._material))
 
     def thumbprint(self) -> str:
         """RFC 7638: the base64url of the SHA-256 thumbprint. That of a secret is a secret's digest: keep it to yourself."""
         return jwk_thumbprint(self._type.dump_public(self._material))
 
-    def __repr__(self) -> str:
-        return f"EncryptionKey(alg={self.alg!r}, kid={self.kid!r})"
 
+class DecryptionKey(_BoundKey):
+    """A recipient's private key, or a shared secret; `alg` is the one algorithm that it is for."""
 
-class DecryptionKey:
-    """A recipient's private key, or a shared secret; `alg` is the one algorithm that it is for. Nothing private prints."""
-
-    __slots__ = ("_algorithm", "_material", "_public")
+    __slots__ = ("_public",)
 
     def __init__(
         self, algorithm: KeyManagementAlgorithm, material: Any, *, kid: str | None, enc: str | None = None
     ) -> None:
         """`material` is the cryptographic library's private key or a `Secret`. Use one of the `from_…` methods instead."""
         algorithm.check_private(material)
-        self._algorithm = algorithm
-        self._material = material
         public = algorithm.key_type_of(material).public_of(material)
         self._public = EncryptionKey(algorithm, public, kid=kid, enc=enc)
+        super().__init__(algorithm, material, kid=self._public.kid, enc=enc)
 
     @classmethod
     def generate(
@@ -193,45 +208,17 @@ class DecryptionKey:
         """Take a password for a PBES2 algorithm; the sender may ask for 1,000 to 1,200,000 iterations (rule J9)."""
         return cls(password_based_algorithm(alg), Secret(_octets(password)), kid=kid)
 
-    @property
-    def alg(self) -> str:
-        """The header's `alg` of what it decrypts."""
-        return self._algorithm.name
-
-    @property
-    def kid(self) -> str | None:
-        """Its name."""
-        return self._public.kid
-
-    @property
-    def enc(self) -> str | None:
-        """The one `enc` that it is for, or None for any."""
-        return self._public.enc
-
-    @property
-    def algorithm(self) -> KeyManagementAlgorithm:
-        """What its `alg` does; for the JWE code."""
-        return self._algorithm
-
-    @property
-    def material(self) -> Any:
-        """The cryptographic library's key, or a `Secret`; for the JWE code."""
-        return self._material
-
     def public(self) -> EncryptionKey:
         """The key that encrypts to this one; for a secret, the same secret."""
         return self._public
 
     def to_jwk(self) -> dict[str, Any]:
         """The private JWK. Whoever has it can decrypt."""
-        return _named(self._algorithm.key_type_of(self._material).dump_private(self._material), self)
+        return self._named(self._type.dump_private(self._material))
 
     def thumbprint(self) -> str:
         """RFC 7638, of the public key."""
         return self._public.thumbprint()
-
-    def __repr__(self) -> str:
-        return f"DecryptionKey(alg={self.alg!r}, kid={self.kid!r})"
 
 
 def _check_jwk(
@@ -262,10 +249,6 @@ def _bound(enc: str | None, alg: str) -> str | None:
     if alg != _DIRECT:
         raise InvalidKeyError(f"A key for {alg} wraps the keys of any enc.")
     return content_encryption_algorithm(enc).name
-
-
-def _named(members: dict[str, Any], key: EncryptionKey | DecryptionKey) -> dict[str, Any]:
-    return members | {"alg": key.enc or key.alg, "use": "enc"} | ({"kid": key.kid} if key.kid is not None else {})
 
 
 def _octets(secret: bytes) -> bytes:
