@@ -1,5 +1,6 @@
 """What holds for the issuer as a whole: its endpoints, its secret key, what its failures say."""
 
+import logging
 import stat
 
 import httpx2
@@ -91,6 +92,36 @@ def test_a_secret_key_that_is_too_short_is_refused(tmp_path):
     file.chmod(0o600)
     with pytest.raises(ConfigError, match="fewer than 32 bytes"):
         secret_key(tmp_path, SYSTEM)
+
+
+PASSWORD = "ochre lantern under tidal glass"
+
+
+@pytest.mark.anyio
+async def test_no_secret_reaches_a_log(issuer, caplog):
+    """Rule O20: every flow at the lowest level, refusals included."""
+    caplog.set_level(logging.DEBUG)
+    await issuer.sign_in()
+    app = await issuer.register()
+    code = await app.code(scope="openid offline_access")
+    tokens = (await app.redeem(code)).json()
+    refreshed = (await app.refresh(tokens["refresh_token"])).json()
+    issuer.clock.advance(60)
+    for refused in (
+        await app.redeem(code),
+        await app.refresh(tokens["refresh_token"]),
+        await app.post("/revoke", token=refreshed["access_token"]),
+        await app.userinfo(tokens["access_token"]),
+        await issuer.direct.post(
+            "/token", data={"client_id": app.client_id, "client_secret": app.secret, "code": code}
+        ),
+    ):
+        assert refused.status_code in {200, 400, 401}
+    secrets = [code, app.secret, app.verifier, PASSWORD]
+    secrets += [value for answer in (tokens, refreshed) for name, value in answer.items() if name.endswith("_token")]
+    said = "".join(record.getMessage() for record in caplog.records if not record.name.startswith("httpx2"))
+    assert "invalid_grant" in said
+    assert [secret for secret in secrets if secret in said] == []
 
 
 @pytest.mark.anyio

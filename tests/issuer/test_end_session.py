@@ -62,6 +62,22 @@ async def test_an_expired_hint_is_good_enough(issuer, app):
     assert not await signed_in(app)
 
 
+async def test_a_hint_whose_key_has_been_retired_is_good_enough(issuer, app):
+    hint = (await app.tokens())["id_token"]
+    await issuer.desk.keyring.rotate()
+    issuer.clock.advance(10_000)
+    assert len((await issuer.direct.get("/jwks")).json()["keys"]) == 1
+    assert (await end(issuer, id_token_hint=hint, post_logout_redirect_uri=AFTERWARDS)).status_code == 303
+    assert not await signed_in(app)
+
+
+async def test_a_hint_whose_key_was_compromised_ends_nothing(issuer, app):
+    hint = (await app.tokens())["id_token"]
+    await issuer.desk.keyring.retire((await issuer.desk.keyring.signing_key()).kid, compromised=True)
+    assert (await end(issuer, id_token_hint=hint)).status_code == 400
+    assert await signed_in(app)
+
+
 @pytest.mark.spec("RP-Initiated Logout", "2", "MUST")
 async def test_without_a_hint_the_person_is_asked(issuer, app):
     page = await end(issuer, client_id=app.client_id, post_logout_redirect_uri=AFTERWARDS, state="s")

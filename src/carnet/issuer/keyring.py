@@ -62,6 +62,7 @@ class Keyring:
         self._sealer = Sealer(secret, "signing-key", ambient=ambient)
         self._ring: _Ring | None = None
         self._opened: dict[str, SigningKey] = {}
+        self._public: dict[str, VerifyingKey] = {}
         self._reading = asyncio.Lock()
 
     async def signing_key(self) -> SigningKey:
@@ -79,8 +80,12 @@ class Keyring:
 
     async def key_set(self) -> KeySet:
         """The published keys, to verify our own tokens with."""
-        published = (await self._current()).published(at=self._ambient.now())
-        return KeySet(VerifyingKey.from_jwk(record.public, alg=record.alg) for record in published)
+        return self._key_set((await self._current()).published(at=self._ambient.now()))
+
+    async def all_keys(self) -> KeySet:
+        """The retired ones too: to recognise what was once ours, and to let nobody in."""
+        records = (await self._current()).records
+        return self._key_set(tuple(record for record in records if record.compromised_at is None))
 
     async def jwks(self) -> dict[str, Any]:
         """RFC 7517 section 5: the published keys, those that do not sign yet included."""
@@ -176,6 +181,12 @@ class Keyring:
             key = SigningKey.from_jwk(msgspec.json.decode(private), alg=record.alg)
             self._opened[record.kid] = key
         return key
+
+    def _key_set(self, records: tuple[SigningKeyRecord, ...]) -> KeySet:
+        for record in records:
+            if record.kid not in self._public:
+                self._public[record.kid] = VerifyingKey.from_jwk(record.public, alg=record.alg)
+        return KeySet(self._public[record.kid] for record in records)
 
     def _longest_token(self) -> int:
         lifetimes = self._config.lifetimes

@@ -1,12 +1,13 @@
 """RFC 9068 section 4, OpenID Connect RP-Initiated Logout section 2: our own tokens, brought back to us."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from carnet.ambient import Instant
 from carnet.issuer.config import SIGNING_ALGORITHMS
 from carnet.issuer.desk import Desk
-from carnet.jose import JoseError, JwtVerifier, base64url
+from carnet.jose import JoseError, JwtVerifier, KeySet, base64url
 from carnet.jose.strict_json import parse_object
 from carnet.oauth import access_token, id_token
 
@@ -16,19 +17,28 @@ Claims = Mapping[str, Any]
 async def live_access_token(token: str, desk: Desk) -> Claims | None:
     """The claims of an access token of ours, for whatever audience, if it is valid and has not been taken back."""
     now = desk.ambient.now()
-    claims = await _verified(token, desk, typ=access_token.TYP, required=access_token.REQUIRED, at=now)
+    profile = _Profile(access_token.TYP, access_token.REQUIRED, await desk.keyring.key_set())
+    claims = _verified(token, profile, desk, at=now)
     return claims if claims is not None and await _stands(claims, desk, at=now) else None
 
 
 async def hinted(token: str, desk: Desk) -> Claims | None:
-    """The claims of an ID token of ours that is given as a hint: it may have expired, it must be ours."""
+    """The claims of an ID token of ours that is given as a hint: it, and its key, may have had their time."""
     issued_at = _unverified(token).get("iat")
     if not isinstance(issued_at, int):
         return None
-    return await _verified(token, desk, typ=id_token.TYP, required=id_token.REQUIRED, at=issued_at)
+    profile = _Profile(id_token.TYP, id_token.REQUIRED, await desk.keyring.all_keys())
+    return _verified(token, profile, desk, at=issued_at)
 
 
-async def _verified(token: str, desk: Desk, *, typ: str, required: tuple[str, ...], at: Instant) -> Claims | None:
+@dataclass(frozen=True, slots=True)
+class _Profile:
+    typ: str
+    required: tuple[str, ...]
+    keys: KeySet
+
+
+def _verified(token: str, profile: _Profile, desk: Desk, *, at: Instant) -> Claims | None:
     audience = _unverified(token).get("aud")
     names = (audience,) if isinstance(audience, str) else audience
     if not isinstance(names, tuple) or not names or not all(isinstance(name, str) and name for name in names):
@@ -36,12 +46,12 @@ async def _verified(token: str, desk: Desk, *, typ: str, required: tuple[str, ..
     try:
         return (
             JwtVerifier(
-                keys=await desk.keyring.key_set(),
+                keys=profile.keys,
                 algorithms=SIGNING_ALGORITHMS,
                 issuer=desk.config.issuer,
                 audience=names,  # whatever it is: it is read here for those who may look at tokens for others
-                typ=typ,
-                required=required,
+                typ=profile.typ,
+                required=profile.required,
                 cache_size=0,
             )
             .verify(token, at=at)
