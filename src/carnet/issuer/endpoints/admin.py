@@ -1,6 +1,7 @@
 """Rule O17: the administrators' pages: people, apps, keys, and what has happened."""
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -9,11 +10,11 @@ from starlette.responses import RedirectResponse, Response
 from carnet.ambient import Instant, lapsed
 from carnet.issuer.accounts import people
 from carnet.issuer.accounts.apps import apps_of
-from carnet.issuer.accounts.people import PersonError, UnknownPersonError
+from carnet.issuer.accounts.people import Actor, PersonError, UnknownPersonError
 from carnet.issuer.admin import Administrator, acting_administrator, administrator
 from carnet.issuer.browser import alive, check_form, csrf_field, link_parameters
 from carnet.issuer.desk import Desk
-from carnet.issuer.endpoint import Endpoint
+from carnet.issuer.endpoint import Answer, Endpoint
 from carnet.issuer.login.returning import sign_in_url
 from carnet.issuer.refusals import RefusalError, page
 from carnet.issuer.storage.records import Account, SigningKeyRecord
@@ -24,6 +25,9 @@ PEOPLE = "/admin/people"
 
 PAGE = 25
 """Lines of a list."""
+
+Change: TypeAlias = Callable[[Desk, str, Parameters, Actor], Awaitable[None]]
+"""Changes the person with that subject as the form asks."""
 
 NOTICES = ("roles_set", "disabled", "enabled", "signed_out")
 """What `done` may say; each is a sentence `notice.<done>`."""
@@ -86,45 +90,35 @@ async def show_person(request: Request, desk: Desk) -> Response:
     return await _person(request, desk, who, notice=f"notice.{done}" if done in NOTICES else None)
 
 
-@page
-async def set_roles(request: Request, desk: Desk) -> Response:
-    who, form = await _asked(request, desk, back=_place(request))
-    roles = (form.get("roles") or "").split()
-    try:
-        await people.set_roles(desk, _subject(request), roles, by=who.actor)
-    except PersonError as error:
-        return await _refused(request, desk, who, error)
-    return _done(request, desk, "roles_set")
+def changing(done: str, change: Change) -> Answer:
+    """What answers a form that changes a person: back to their page, which says that it is done, or why it is not."""
+
+    @page
+    async def answer(request: Request, desk: Desk) -> Response:
+        who, form = await _asked(request, desk, back=_place(request))
+        try:
+            await change(desk, _subject(request), form, who.actor)
+        except PersonError as error:
+            return await _refused(request, desk, who, error)
+        return RedirectResponse(f"{desk.config.issuer}{_place(request)}?done={done}", 303)
+
+    return answer
 
 
-@page
-async def disable(request: Request, desk: Desk) -> Response:
-    who, _ = await _asked(request, desk, back=_place(request))
-    try:
-        await people.disable(desk, _subject(request), by=who.actor)
-    except PersonError as error:
-        return await _refused(request, desk, who, error)
-    return _done(request, desk, "disabled")
+async def _set_roles(desk: Desk, subject: str, form: Parameters, by: Actor) -> None:
+    await people.set_roles(desk, subject, (form.get("roles") or "").split(), by=by)
 
 
-@page
-async def enable(request: Request, desk: Desk) -> Response:
-    who, _ = await _asked(request, desk, back=_place(request))
-    try:
-        await people.enable(desk, _subject(request), by=who.actor)
-    except PersonError as error:
-        return await _refused(request, desk, who, error)
-    return _done(request, desk, "enabled")
+async def _disable(desk: Desk, subject: str, _form: Parameters, by: Actor) -> None:
+    await people.disable(desk, subject, by=by)
 
 
-@page
-async def sign_out_everywhere(request: Request, desk: Desk) -> Response:
-    who, _ = await _asked(request, desk, back=_place(request))
-    try:
-        await people.sign_out_everywhere(desk, _subject(request), by=who.actor)
-    except PersonError as error:
-        return await _refused(request, desk, who, error)
-    return _done(request, desk, "signed_out")
+async def _enable(desk: Desk, subject: str, _form: Parameters, by: Actor) -> None:
+    await people.enable(desk, subject, by=by)
+
+
+async def _sign_out_everywhere(desk: Desk, subject: str, _form: Parameters, by: Actor) -> None:
+    await people.sign_out_everywhere(desk, subject, by=by)
 
 
 @page
@@ -222,10 +216,6 @@ def _place(request: Request) -> str:
     return f"{PEOPLE}/{quote(_subject(request), safe='')}"
 
 
-def _done(request: Request, desk: Desk, done: str) -> Response:
-    return RedirectResponse(f"{desk.config.issuer}{_place(request)}?done={done}", 303)
-
-
 async def _refused(request: Request, desk: Desk, who: Administrator, error: PersonError) -> Response:
     return await _person(request, desk, who, error=f"person.{error.key}", status=409)
 
@@ -278,10 +268,10 @@ ENDPOINTS = (
     Endpoint(f"{PEOPLE}/invite", ("GET",), show_invite),
     Endpoint(f"{PEOPLE}/invite", ("POST",), invite),
     Endpoint(f"{PEOPLE}/{{subject}}", ("GET",), show_person),
-    Endpoint(f"{PEOPLE}/{{subject}}/roles", ("POST",), set_roles),
-    Endpoint(f"{PEOPLE}/{{subject}}/disable", ("POST",), disable),
-    Endpoint(f"{PEOPLE}/{{subject}}/enable", ("POST",), enable),
-    Endpoint(f"{PEOPLE}/{{subject}}/sign-out", ("POST",), sign_out_everywhere),
+    Endpoint(f"{PEOPLE}/{{subject}}/roles", ("POST",), changing("roles_set", _set_roles)),
+    Endpoint(f"{PEOPLE}/{{subject}}/disable", ("POST",), changing("disabled", _disable)),
+    Endpoint(f"{PEOPLE}/{{subject}}/enable", ("POST",), changing("enabled", _enable)),
+    Endpoint(f"{PEOPLE}/{{subject}}/sign-out", ("POST",), changing("signed_out", _sign_out_everywhere)),
     Endpoint(f"{PEOPLE}/{{subject}}/link", ("POST",), send_link),
     Endpoint("/admin/clients", ("GET",), list_clients),
     Endpoint("/admin/keys", ("GET",), list_keys),
