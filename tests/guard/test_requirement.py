@@ -92,7 +92,7 @@ def test_one_alternative_is_enough() -> None:
     assert granted(either)
     refused = refusal(require(any_of=[require(role="ADMIN"), require(acr="gold")]))
     assert refused.code == "role_missing"
-    assert [line.partition(":")[0] for line in refused.trace] == ["any_of 1", "any_of 2"]
+    assert [line.partition(":")[0] for line in refused.trace] == ["any of 2", "alternative 1", "alternative 2"]
 
 
 def test_alternatives_are_asked_for_besides_the_rest() -> None:

@@ -39,17 +39,13 @@ class _Checkpoint:
         """Seconds since the issuer last confirmed its key set: a metric to alarm on."""
         return self._source.age
 
-    def _recognise(self, token: str) -> Principal:
-        return self.verifier.verify(token, at=self._ambient.now(), keys=self._keys())
-
-    def _keys(self) -> KeySet:
-        keys = self._source.held()
+    def _recognise(self, token: str, keys: KeySet | None) -> Principal:
         if keys is None:
             why = self._source.last_failure or "no answer has come yet"
             raise RefusedRequestError(
                 unready(f"There is no key set of {self.verifier.issuer}: {why}", retry_after=_RETRY_SECONDS)
             )
-        return keys
+        return self.verifier.verify(token, at=self._ambient.now(), keys=keys)
 
     def _permit(self, principal: Principal, requirement: Requirement) -> Principal:
         verdict = requirement.check(principal, at=self._ambient.now(), leeway=self.verifier.leeway)
@@ -117,13 +113,15 @@ class Checkpoint(_Checkpoint):
 
     async def _known(self, token: str) -> Principal:
         self._source.start()
-        if not self.ready:
+        keys = self._source.held()
+        if keys is None:
             await self._source.load()
+            keys = self._source.held()
         try:
-            return self._recognise(token)
+            return self._recognise(token, keys)
         except UnknownKeyRefusedError as error:
             await self._source.look_for(error.kid)
-            return self._recognise(token)
+            return self._recognise(token, self._source.held())
 
 
 class BlockingCheckpoint(_Checkpoint):
@@ -175,13 +173,15 @@ class BlockingCheckpoint(_Checkpoint):
 
     def _known(self, token: str) -> Principal:
         self._source.start()
-        if not self.ready:
+        keys = self._source.held()
+        if keys is None:
             self._source.load()
+            keys = self._source.held()
         try:
-            return self._recognise(token)
+            return self._recognise(token, keys)
         except UnknownKeyRefusedError as error:
             self._source.look_for(error.kid)
-            return self._recognise(token)
+            return self._recognise(token, self._source.held())
 
 
 def key_set_machine(issuer: str, algorithms: tuple[str, ...], ambient: Ambient) -> KeySetMachine:

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
 
 from carnet.ambient import Instant
 from carnet.guard.principal import Principal
@@ -17,134 +17,152 @@ _QUOTABLE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The principal meets the requirement."""
+    """The principal meets the requirement: all of its rules hold."""
 
-    trace: tuple[str, ...] = ()
+
+_GRANTED = Granted()
+
+
+class Rule(Protocol):
+    """One thing that is asked for; as a string, its name and what it asks."""
+
+    def refusal(self, principal: Principal, at: Instant) -> Refused | None:
+        """None if the principal meets it at that instant."""
 
 
 @dataclass(frozen=True, slots=True)
-class Requirement:
-    """What a route asks for. All parts must hold; an empty requirement asks for a valid token and no more."""
+class ScopeRule:
+    """RFC 6750 section 3.1: all of these scope values."""
 
-    scope: frozenset[str] = frozenset()
-    """All of these scope values."""
-    roles: frozenset[str] = frozenset()
-    """At least one of these roles."""
-    acr: tuple[str, ...] = ()
-    """One of these authentication contexts, the preferred one first."""
-    max_age: int | None = None
-    """The person gave their proof at most so many seconds ago."""
-    any_of: tuple["Requirement", ...] = ()
-    """At least one of these holds."""
-    custom: CustomRule | None = None
-    """Answers whether the principal may; anything but True, and an exception too, refuses."""
+    values: frozenset[str]
 
-    def check(self, principal: Principal, *, at: Instant, leeway: int = 0) -> Granted | Refused:
-        """Evaluate the requirement; the trace names each rule that was looked at.
+    def __str__(self) -> str:
+        return f"scope {_listed(self.values)}"
 
-        What no sign-in can mend comes first (scope, role, custom), so that nobody is asked for a stronger proof in vain.
-        """
-        trace: list[str] = []
-        refused = (
-            self._scope(principal, trace)
-            or self._role(principal, trace)
-            or self._custom(principal, trace)
-            or self._authentication(principal, at - leeway, trace)
-            or self._alternatives(principal, at, leeway, trace)
-        )
-        return refused or Granted(tuple(trace))
-
-    def _scope(self, principal: Principal, trace: list[str]) -> Refused | None:
-        missing = self.scope - principal.scope
-        if self.scope:
-            trace.append(f"scope {_listed(self.scope)}: {f'lacks {_listed(missing)}' if missing else 'has it'}")
-        if not missing:
+    def refusal(self, principal: Principal, at: Instant) -> Refused | None:
+        if self.values <= principal.scope:
             return None
         return Refused(
             403,
             "scope_missing",
             "insufficient_scope",
             "The access token does not have the scope that this needs.",
-            why=f"The token has the scope {_listed(principal.scope)}, wanted {_listed(self.scope)}.",
-            trace=tuple(trace),
-            scope=self.scope,
+            why=f"The scope is {_listed(principal.scope)}, wanted {_listed(self.values)}.",
+            scope=self.values,
         )
 
-    def _role(self, principal: Principal, trace: list[str]) -> Refused | None:
-        if not self.roles:
-            return None
-        held = not self.roles.isdisjoint(principal.roles)
-        trace.append(f"role {_listed(self.roles)}: {'has it' if held else f'has {_listed(principal.roles)}'}")
-        if held:
-            return None
-        return _forbidden(
-            "role_missing", f"The roles are {_listed(principal.roles)}, wanted one of {_listed(self.roles)}.", trace
-        )
 
-    def _custom(self, principal: Principal, trace: list[str]) -> Refused | None:
-        if self.custom is None:
+@dataclass(frozen=True, slots=True)
+class RoleRule:
+    """At least one of these roles."""
+
+    roles: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"role {_listed(self.roles)}"
+
+    def refusal(self, principal: Principal, at: Instant) -> Refused | None:
+        if not self.roles.isdisjoint(principal.roles):
             return None
-        name = getattr(self.custom, "__name__", type(self.custom).__name__)
+        why = f"The roles are {_listed(principal.roles)}, wanted one of {_listed(self.roles)}."
+        return _forbidden("role_missing", why)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRule:
+    """A rule of the service itself. Anything but True, and an exception too, refuses (rule A3, fail-open)."""
+
+    rule: CustomRule
+
+    def __str__(self) -> str:
+        return f"custom {getattr(self.rule, '__name__', type(self.rule).__name__)}"
+
+    def refusal(self, principal: Principal, at: Instant) -> Refused | None:
         try:
-            verdict = self.custom(principal)
-        except Exception as error:  # noqa: BLE001 - whatever fails in a rule refuses (rule A3, fail-open)
-            trace.append(f"custom {name}: raised {type(error).__name__}")
-            return _forbidden("custom_rule_failed", f"The rule {name} raised {type(error).__name__}.", trace)
-        trace.append(f"custom {name}: {verdict is True}")
-        return None if verdict is True else _forbidden("custom_rule_refused", f"The rule {name} said no.", trace)
+            verdict = self.rule(principal)
+        except Exception as error:  # noqa: BLE001 - whatever fails in it
+            return _forbidden("custom_rule_failed", f"The rule raised {type(error).__name__}.")
+        return None if verdict is True else _forbidden("custom_rule_refused", "The rule said no.")
 
-    def _authentication(self, principal: Principal, at: Instant, trace: list[str]) -> Refused | None:
-        code = why = None
-        if self.acr:
-            held = principal.acr in self.acr
-            trace.append(f"acr {' '.join(self.acr)}: {'has it' if held else f'has {principal.acr}'}")
-            if not held:
-                code, why = "acr_insufficient", f"The acr is {principal.acr}, wanted one of {' '.join(self.acr)}."
-        if self.max_age is not None:
-            age = None if principal.auth_time is None else at - principal.auth_time
-            trace.append(f"max_age {self.max_age}: {'has no auth_time' if age is None else f'proved {age} s ago'}")
-            if age is None or age > self.max_age:
-                code = code or "authentication_too_old"
-                why = why or (
-                    "The token has no auth_time."
-                    if age is None
-                    else f"The proof was given {age} s ago, wanted at most {self.max_age} s."
-                )
-        if code is None or why is None:
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationRule:
+    """RFC 9470 section 3: a sign-in that is strong enough and fresh enough."""
+
+    acr: tuple[str, ...]
+    """One of these contexts, the preferred one first; none: any."""
+    max_age: int | None
+    """Seconds since the proof; None: any."""
+
+    def __str__(self) -> str:
+        return f"acr {' '.join(self.acr) or 'any'}, max_age {'any' if self.max_age is None else self.max_age}"
+
+    def refusal(self, principal: Principal, at: Instant) -> Refused | None:
+        if self.acr and principal.acr not in self.acr:
+            return self._refused("acr_insufficient", f"The acr is {principal.acr}, wanted one of {' '.join(self.acr)}.")
+        if self.max_age is None:
             return None
+        if principal.auth_time is None:
+            return self._refused("authentication_too_old", "The token has no auth_time.")
+        age = at - principal.auth_time
+        if age > self.max_age:
+            why = f"The proof was given {age} s ago, wanted at most {self.max_age} s."
+            return self._refused("authentication_too_old", why)
+        return None
+
+    def _refused(self, code: str, why: str) -> Refused:
         return Refused(
             401,
             code,
             "insufficient_user_authentication",
             "This needs a fresh or stronger sign-in.",
             why=why,
-            trace=tuple(trace),
             acr_values=self.acr,
             max_age=self.max_age,
         )
 
-    def _alternatives(self, principal: Principal, at: Instant, leeway: int, trace: list[str]) -> Refused | None:
-        """At least one of `any_of`; if none holds, the first one's refusal is told, as the one that is best asked for."""
-        first: Refused | None = None
-        for number, alternative in enumerate(self.any_of, start=1):
-            verdict = alternative.check(principal, at=at, leeway=leeway)
-            trace += [f"any_of {number}: {line}" for line in verdict.trace]
+
+@dataclass(frozen=True, slots=True)
+class AnyOfRule:
+    """At least one of these; if none holds, the first one's refusal is told, as the one that is best asked for."""
+
+    alternatives: tuple["Requirement", ...]
+
+    def __str__(self) -> str:
+        return f"any of {len(self.alternatives)}"
+
+    def refusal(self, principal: Principal, at: Instant) -> Refused | None:
+        refused = []
+        for alternative in self.alternatives:
+            verdict = alternative.check(principal, at=at)
             if isinstance(verdict, Granted):
                 return None
-            first = first or verdict
-        if first is None:
-            return None
-        return Refused(
-            first.status,
-            first.code,
-            first.error,
-            first.description,
-            why=f"None of {len(self.any_of)} alternatives holds; the first: {first.why}",
-            trace=tuple(trace),
-            scope=first.scope,
-            acr_values=first.acr_values,
-            max_age=first.max_age,
+            refused.append(verdict)
+        trace = tuple(
+            f"alternative {number}: {line}" for number, one in enumerate(refused, start=1) for line in one.trace
         )
+        return replace(refused[0], why=f"No alternative holds; the first: {refused[0].why}", trace=trace)
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a route asks for: all of its rules hold. Without rules it asks for a valid token and no more."""
+
+    rules: tuple[Rule, ...] = ()
+
+    @property
+    def scope(self) -> frozenset[str]:
+        """The scope values that are needed in any case."""
+        return frozenset(value for rule in self.rules if isinstance(rule, ScopeRule) for value in rule.values)
+
+    def check(self, principal: Principal, *, at: Instant, leeway: int = 0) -> Granted | Refused:
+        """Evaluate the rules in their order, up to the first that does not hold; `leeway` is in seconds."""
+        for number, rule in enumerate(self.rules):
+            refused = rule.refusal(principal, at - leeway)
+            if refused is not None:
+                held = tuple(f"{before}: holds" for before in self.rules[:number])
+                return replace(refused, trace=(*held, f"{rule}: {refused.why}", *refused.trace))
+        return _GRANTED
 
 
 ANY_PRINCIPAL = Requirement()
@@ -165,13 +183,15 @@ def require(
     `acr`: one, or several of which one is enough, the preferred first; `max_age`: seconds since the person gave their proof;
     `any_of`: requirements of which one is enough; `custom`: a rule of your own.
 
+    What no sign-in can mend is looked at first, so that nobody is asked for a stronger proof in vain.
+
     Raises:
         ValueError: a value that cannot stand in a challenge, or a list of alternatives that names none.
     """
     scopes = scope.split() if isinstance(scope, str) else list(scope or ())
     contexts = acr.split() if isinstance(acr, str) else list(acr or ())
     roles = [role] if isinstance(role, str) else list(role or ())
-    alternatives = list(any_of or ())
+    alternatives = tuple(any_of or ())
     for name, given, values in (
         ("scope", scope, scopes),
         ("role", role, roles),
@@ -189,14 +209,23 @@ def require(
         raise ValueError("A role has at least one character.")
     if max_age is not None and max_age < 0:
         raise ValueError("max_age is a number of seconds, 0 or more.")
-    return Requirement(frozenset(scopes), frozenset(roles), tuple(contexts), max_age, tuple(alternatives), custom)
+    rules: list[Rule] = []
+    if scopes:
+        rules.append(ScopeRule(frozenset(scopes)))
+    if roles:
+        rules.append(RoleRule(frozenset(roles)))
+    if custom is not None:
+        rules.append(OwnRule(custom))
+    if contexts or max_age is not None:
+        rules.append(AuthenticationRule(tuple(contexts), max_age))
+    if alternatives:
+        rules.append(AnyOfRule(alternatives))
+    return Requirement(tuple(rules))
 
 
-def _forbidden(code: str, why: str, trace: list[str]) -> Refused:
+def _forbidden(code: str, why: str) -> Refused:
     """403 with `insufficient_scope`, which RFC 6750 section 3.1 has for "higher privileges than provided"."""
-    return Refused(
-        403, code, "insufficient_scope", "The access token does not allow this.", why=why, trace=tuple(trace)
-    )
+    return Refused(403, code, "insufficient_scope", "The access token does not allow this.", why=why)
 
 
 def _listed(values: Iterable[str]) -> str:
