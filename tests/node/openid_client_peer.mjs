@@ -1,0 +1,69 @@
+// npm openid-client as a relying party: reads one JSON object a line and answers with one ({"ok": …} or {"error": …}).
+// {"do": "begin", …} answers the address for the browser; {"do": "finish", "landed": …} goes on from where it came back.
+import { createInterface } from 'node:readline'
+import * as client from 'openid-client'
+
+let config, checks, redirectUri
+
+const methods = {
+  client_secret_basic: client.ClientSecretBasic,
+  client_secret_post: client.ClientSecretPost,
+  none: client.None,
+}
+
+const deeds = {
+  async begin({ issuer, client_id, client_secret, method, redirect_uri, scope }) {
+    const authentication = methods[method](client_secret)
+    const options = { execute: [client.allowInsecureRequests] } // the issuer is on this machine, without TLS
+    config = await client.discovery(new URL(issuer), client_id, {}, authentication, options)
+    redirectUri = redirect_uri
+    checks = {
+      pkceCodeVerifier: client.randomPKCECodeVerifier(),
+      expectedState: client.randomState(),
+      expectedNonce: client.randomNonce(),
+    }
+    const url = client.buildAuthorizationUrl(config, {
+      redirect_uri,
+      scope,
+      state: checks.expectedState,
+      nonce: checks.expectedNonce,
+      code_challenge: await client.calculatePKCECodeChallenge(checks.pkceCodeVerifier),
+      code_challenge_method: 'S256',
+    })
+    return url.href
+  },
+  async finish({ landed }) {
+    const tokens = await client.authorizationCodeGrant(config, new URL(landed), { ...checks, idTokenExpected: true })
+    const { sub } = tokens.claims()
+    const userinfo = await client.fetchUserInfo(config, tokens.access_token, sub)
+    const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token)
+    const again = await client.fetchUserInfo(config, refreshed.access_token, sub)
+    await client.tokenRevocation(config, refreshed.refresh_token)
+    const afterwards = await client.refreshTokenGrant(config, refreshed.refresh_token).catch((error) => error.error)
+    return {
+      claims: tokens.claims(),
+      userinfo,
+      again,
+      rotated: refreshed.refresh_token !== tokens.refresh_token,
+      expires_in: refreshed.expires_in,
+      afterwards,
+      end_session: client.buildEndSessionUrl(config, { post_logout_redirect_uri: redirectUri }).href,
+    }
+  },
+  async own_token({ resource }) {
+    const tokens = await client.clientCredentialsGrant(config, resource ? { resource } : {})
+    const said = await client.tokenIntrospection(config, tokens.access_token)
+    return { active: said.active, client_id: said.client_id, aud: said.aud }
+  },
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  let answer
+  try {
+    const asked = JSON.parse(line)
+    answer = { ok: await deeds[asked.do](asked) }
+  } catch (error) {
+    answer = { error: `${error.name}: ${error.message}${error.cause ? ` (${JSON.stringify(error.cause)})` : ''}` }
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`)
+}
