@@ -258,7 +258,6 @@ def test_a_genuine_token_with_anything_around_it_is_refused(send, user_tokens):
         f".{token}",
         f"{token}=",
         f"{token}A",
-        f"{header}=.{payload}.{signature}",
         f"{header}.{payload}.{signature[:-1]}",
         f"{header}.{payload}.{encoded(bytes(64))}",
     ):
@@ -272,6 +271,7 @@ def test_what_is_not_one_bearer_token_is_an_invalid_request(demo, service, user_
         [("authorization", f"Bearer {token} {token}")],
         [("authorization", f"Bearer {token}"), ("authorization", f"Bearer {token}")],
         [("authorization", f'Bearer token="{token}"')],
+        [("authorization", f"Bearer {token.replace('.', '=.')}")],
     ):
         response = httpx2.get(url, headers=headers, trust_env=False)
         assert refused(response, "invalid_request", 400)

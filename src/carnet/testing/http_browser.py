@@ -1,6 +1,6 @@
 """HTML section 4.10: a browser without a screen and without JavaScript: it keeps cookies, follows redirects, fills in forms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Self
@@ -42,9 +42,14 @@ class _Forms(HTMLParser):
 class HttpBrowser:
     """Visits pages; `page` is the last answer that was no redirect, or the redirect at which it was told to stop."""
 
-    def __init__(self, *, stop: Callable[[str], bool] = lambda _: False) -> None:
-        """`stop` says of which URLs a redirect is not followed: an app's callback, whose query the test reads."""
-        self._http = httpx2.Client(trust_env=False, timeout=20)
+    def __init__(
+        self, *, stop: Callable[[str], bool] = lambda _: False, cookies: Mapping[str, str] | None = None
+    ) -> None:
+        """Start with these `cookies`.
+
+        `stop` says of which URLs a redirect is not followed: an app's callback, whose query the test reads.
+        """
+        self._http = httpx2.Client(trust_env=False, timeout=20, cookies=dict(cookies or {}))
         self._stop = stop
         self.page = httpx2.Response(204)
         self.stopped_at: str | None = None

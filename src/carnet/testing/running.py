@@ -1,5 +1,6 @@
 """Runs the `carnet` command as a process of its own, for tests that want the real thing: the issuer, or the whole demo."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import msgspec
 
 from carnet.demo import parts
 
+PREFIX = "CARNET_"
 GRACE = 20
 """Seconds that a process may take to end."""
 HOST = "127.0.0.1"
@@ -25,7 +27,7 @@ class NotRunningError(Exception):
 def carnet(*arguments: str, given: str | None = None) -> Any:
     """Run a command with `--json`, with `given` as its standard input; the answer is what it printed, parsed."""
     command = (sys.executable, "-m", "carnet.cli", *arguments, "--json")
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, env=_environment())  # noqa: S603 - our own command
     if done.returncode:
         raise NotRunningError(done.stderr)
     return msgspec.json.decode(done.stdout)
@@ -104,7 +106,9 @@ def free_base_port() -> int:
 @contextmanager
 def _running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     command: Sequence[str] = (sys.executable, "-m", "carnet.cli", *arguments)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
+    ) as process:
         try:
             yield process
         finally:
@@ -114,6 +118,11 @@ def _running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
+
+
+def _environment() -> dict[str, str]:
+    """Without the settings of whoever runs the tests."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}  # noqa: TID251 - handed on, not read
 
 
 def _last_words(process: subprocess.Popen[str]) -> str:

@@ -23,13 +23,14 @@ function duration(seconds) {
 // that speak of the token are replaced; a half-filled form stays as it is.
 async function renew() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store", redirect: "manual" });
-  if (answer.type === "opaqueredirect" || answer.status === 401) {
+  if (answer.status >= 500) return; // something is away for the moment
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.querySelector("[data-papers]");
+  if (!fresh) {
     location.reload(); // signed out meanwhile: the address itself says what to do
     return;
   }
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = page.querySelector("[data-papers]");
-  if (!fresh || fresh.dataset.issued === papers.dataset.issued) return;
+  if (fresh.dataset.issued === papers.dataset.issued) return;
   for (const selector of ["[data-papers]", "[data-who]", "[data-live]"]) {
     const [here, there] = [document.querySelector(selector), page.querySelector(selector)];
     if (here && there) {
