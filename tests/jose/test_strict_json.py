@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from carnet.jose.errors import DuplicateMemberError, MalformedError
-from carnet.jose.strict_json import MAX_INTEGER, JsonObject, encode_object, parse_object
+from carnet.jose.strict_json import MAX_INTEGER, JsonObject, encode_array, encode_object, parse_array, parse_object
 
 
 @pytest.mark.parametrize(
@@ -164,3 +164,19 @@ def test_any_mapping_and_all_values_of_json_can_be_written():
 
     value = MappingProxyType({"a": None, "b": True, "c": (1, 2.5, "x"), "d": {"e": []}})
     assert parse_object(encode_object(value)) == {"a": None, "b": True, "c": (1, 2.5, "x"), "d": {"e": ()}}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [b"{}", b'"x"', b"1", b"", b"[1,]", b"[NaN]", b"[9007199254740992]", b"[" * 17 + b"]" * 17, b'[{"a":1,"a":1}]'],
+)
+def test_an_array_is_read_as_strictly(source):
+    with pytest.raises(MalformedError):
+        parse_array(source)
+
+
+def test_an_array_is_written_and_read_back():
+    value = ["salt", 'na"me', {"a": [1, None, True]}]
+    assert parse_array(encode_array(value)) == ("salt", 'na"me', {"a": (1, None, True)})
+    with pytest.raises(MalformedError):
+        encode_array([float("nan")])

@@ -80,6 +80,16 @@ def check_times(claims: Mapping[str, Any], *, at: Instant, leeway: int) -> tuple
     return begin, end
 
 
+def check_age(claims: Mapping[str, Any], *, at: Instant, max_age: int, leeway: int) -> None:
+    """Refuse what was issued `max_age` seconds ago or earlier; `check_times` has checked that `iat` is a date.
+
+    Raises:
+        ClaimError
+    """
+    if at >= claims["iat"] + max_age + leeway:
+        raise ClaimError(f"It was issued {at - claims['iat']:g} s ago, at most {max_age} s are accepted.", claim="iat")
+
+
 def check_issuer(claims: Mapping[str, Any], wanted: str) -> None:
     """Rule J19: exact equality of strings.
 

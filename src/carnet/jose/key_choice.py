@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from carnet.jose.errors import AlgorithmNotAllowedError, UnknownKeyError, shown
+from carnet.jose.errors import AlgorithmNotAllowedError, InvalidKeyError, UnknownKeyError, shown
 from carnet.jose.key_set import KeySet
+from carnet.jose.key_types import OCT
 from carnet.jose.keys import VerifyingKey
 
 
@@ -16,8 +17,7 @@ def choose_key(header: Mapping[str, Any], keys: KeySet, algorithms: Collection[s
         UnknownKeyError: the set has no key of that `kid`.
     """
     alg, kid = header["alg"], header.get("kid")
-    if alg not in algorithms:
-        raise AlgorithmNotAllowedError(f"The algorithm is {shown(alg)}, allowed are {', '.join(sorted(algorithms))}.")
+    _check_allowed(alg, algorithms)
     key = keys.get(kid)
     if key is None:
         raise UnknownKeyError(
@@ -28,3 +28,23 @@ def choose_key(header: Mapping[str, Any], keys: KeySet, algorithms: Collection[s
     if key.alg != alg:
         raise AlgorithmNotAllowedError(f"The algorithm is {shown(alg)}, but the key {shown(kid)} is for {key.alg}.")
     return key
+
+
+def embedded_key(jwk: object, alg: str, algorithms: Collection[str]) -> VerifyingKey:
+    """A public key that came in a token itself. Whoever made the token chose it: its use shows possession and nothing else.
+
+    Raises:
+        AlgorithmNotAllowedError: `alg` is not on the allow-list.
+        InvalidKeyError: `jwk` is not a public key for `alg`.
+    """
+    _check_allowed(alg, algorithms)
+    if not isinstance(jwk, Mapping):
+        raise InvalidKeyError("There is no 'jwk', or it is not an object.")
+    if jwk.get("kty") == OCT.kty:
+        raise InvalidKeyError("A secret proves nothing to anybody: the key must be a public one.")
+    return VerifyingKey.from_jwk({name: value for name, value in jwk.items() if name != "kid"}, alg=alg)
+
+
+def _check_allowed(alg: str, algorithms: Collection[str]) -> None:
+    if alg not in algorithms:
+        raise AlgorithmNotAllowedError(f"The algorithm is {shown(alg)}, allowed are {', '.join(sorted(algorithms))}.")

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from carnet.ambient import Instant
 from carnet.jose import base64url
-from carnet.jose.claims import check_presence, check_strings, check_times, check_type
-from carnet.jose.errors import AlgorithmNotAllowedError, ClaimError, InvalidKeyError, SignatureInvalidError, shown
+from carnet.jose.claims import check_age, check_presence, check_strings, check_times, check_type
+from carnet.jose.errors import SignatureInvalidError
 from carnet.jose.header import parse_header
 from carnet.jose.jws import allowed, split_compact
-from carnet.jose.key_types import OCT
+from carnet.jose.key_choice import embedded_key
 from carnet.jose.keys import VerifyingKey
 from carnet.jose.strict_json import JsonObject, parse_object
 
@@ -54,25 +54,12 @@ def verify_proof(
     signed, signature, header_segment, payload = split_compact(token, MAX_PROOF_LENGTH)
     header = parse_header(header_segment)
     check_type(header.get("typ"), (typ,))
-    key = _own_key(header, names)
+    key = embedded_key(header.get("jwk"), header["alg"], names)
     if not key.verify(signed, base64url.decode(signature)):
         raise SignatureInvalidError("The signature is not that of the key in the header.")
     claims = parse_object(base64url.decode(payload))
     check_presence(claims, required)
     check_strings(claims)
     check_times(claims, at=at, leeway=leeway)
-    if at >= claims["iat"] + max_age + leeway:
-        raise ClaimError(f"The proof is {at - claims['iat']:g} s old, at most {max_age} s are accepted.", claim="iat")
+    check_age(claims, at=at, max_age=max_age, leeway=leeway)
     return Proof(header, claims, key)
-
-
-def _own_key(header: JsonObject, algorithms: Collection[str]) -> VerifyingKey:
-    """RFC 9449 section 4.3, items 5 to 7: an allowed asymmetric algorithm, and a public key that is for it."""
-    alg, jwk = header["alg"], header.get("jwk")
-    if alg not in algorithms:
-        raise AlgorithmNotAllowedError(f"The algorithm is {shown(alg)}, allowed are {', '.join(sorted(algorithms))}.")
-    if not isinstance(jwk, JsonObject):
-        raise InvalidKeyError("The header has no 'jwk', or it is not an object.")
-    if jwk.get("kty") == OCT.kty:
-        raise InvalidKeyError("A secret proves nothing to anybody: the key must be a public one.")
-    return VerifyingKey.from_jwk({name: value for name, value in jwk.items() if name != "kid"}, alg=alg)

@@ -49,17 +49,39 @@ def parse_object(source: bytes) -> JsonObject:
         DuplicateMemberError: a name comes twice in an object.
         MalformedError: anything else that is not strict JSON, is nested more than 16 deep, or has an integer beyond 2^53 - 1.
     """
-    try:
-        members = _decode(source)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise MalformedError("It is not JSON (RFC 8259) in UTF-8.") from None
-    except RecursionError:
-        raise _too_deep() from None
+    members = _parse(source)
     if members.__class__ is not dict:
         raise MalformedError("It is JSON, but not an object.")
     if source.count(b'"') != 2 * _freeze(members, 1):
         _refuse_duplicates(source)
     return JsonObject(members)
+
+
+def parse_array(source: bytes) -> tuple[Any, ...]:
+    """Parse the JSON text of one array, as strictly; raises as `parse_object`."""
+    values = _parse(source)
+    if values.__class__ is not list:
+        raise MalformedError("It is JSON, but not an array.")
+    frozen, strings = _frozen_array(values, 1)
+    if source.count(b'"') != 2 * strings:
+        _refuse_duplicates(source)
+    return frozen
+
+
+def _parse(source: bytes) -> Any:
+    try:
+        return _decode(source)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise MalformedError("It is not JSON (RFC 8259) in UTF-8.") from None
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def encode_array(values: Iterable[Any]) -> bytes:
+    """Write an array so that `parse_array` accepts it; raises as `encode_object`."""
+    values = list(values)
+    _check_values(values, 1)
+    return _written(values)
 
 
 def encode_object(members: Mapping[str, Any]) -> bytes:
@@ -71,8 +93,12 @@ def encode_object(members: Mapping[str, Any]) -> bytes:
     if members.__class__ is not dict:
         members = dict(members)
     _check_object(members, 1)
+    return _written(members)
+
+
+def _written(value: Any) -> bytes:
     try:
-        return _encode(members)
+        return _encode(value)
     except UnicodeEncodeError:
         raise MalformedError("A string has a lone surrogate, which UTF-8 cannot write.") from None
 
