@@ -10,7 +10,7 @@ from itertools import cycle
 from typing import Any, Final
 
 from carnet.ambient import Instant
-from carnet.jose.inspection import Member, Section, Unverified
+from carnet.jose.unverified import Member, Section, Unverified
 
 _LONGEST_LINE: Final = 110
 _LONGEST_VALUE: Final = 4_000

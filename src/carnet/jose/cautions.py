@@ -16,7 +16,7 @@ _WITHOUT_AUDIENCE: Final = frozenset({"dpop+jwt", "revocations+jwt", "statuslist
 _WITHOUT_EXPIRY: Final = frozenset({"dpop+jwt", "secevent+jwt", "revocations+jwt", "statuslist+jwt", "kb+jwt"})
 _UNDERSTOOD: Final = frozenset({"b64"})
 _SENSITIVE: Final = re.compile(
-    r"pass(?:word|wd|phrase|code)|^pwd$|secret|apikey|privatekey|creditcard|cardnumber|^cvv2?$|^cvc2?$|^pin$"
+    r"pass(?:word|wd|phrase|code)|^pwd$|secret(?!ar)|apikey|privatekey|creditcard|cardnumber|^cvv2?$|^cvc2?$|^pin$"
     r"|^ssn$|socialsecurity|^iban$|(?:access|refresh|auth|session)token$|^cookie$|seed$|mnemonic"
 )
 _CARD: Final = re.compile(r"\A[2-6](?:[ -]?\d){12,18}\Z")

@@ -7,19 +7,14 @@ It reads each character a bounded number of times, and nothing at all of what is
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from carnet.ambient import Instant
-from carnet.jose import cautions as notices
-from carnet.jose import readings
+from carnet.jose import cautions, readings
 from carnet.jose.lenient import Pairs, decode, json_object, json_value, plain
 from carnet.jose.registered import CLAIMS, HEADER_PARAMETERS, KEY_MEMBERS, PRIVATE_MEMBERS, Registered
+from carnet.jose.unverified import Member, Part, Section, Unverified
 
-NOTHING_VERIFIED: Final = (
-    "Nothing was verified. Anyone can write a token that says this; do not decide anything by it before its signature, "
-    "issuer, audience and expiry have been checked."
-)
 LONGEST: Final = 262_144
 """Characters; more is not looked at."""
 _NESTED_AT_MOST: Final = 4
@@ -27,112 +22,6 @@ _SHOWN_AT_MOST: Final = 100
 _WITHHELD: Final = "(private, not shown)"
 
 _AUTHORIZATION: Final = re.compile(r"\A(?:authorization\s*:\s*)?(?:bearer|dpop)\s+", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One piece of the object as it was sent."""
-
-    name: str
-    text: str = field(repr=False)
-
-    def to_json(self) -> dict[str, Any]:
-        """The piece as plain JSON values."""
-        return {"name": self.name, "text": self.text}
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One header parameter, claim or key member, explained."""
-
-    name: str
-    value: Any = field(repr=False)
-    """The JSON value. The private members of a key are withheld."""
-    meaning: str
-    """What a member of this name is for; empty if the name is not registered."""
-    source: str
-    """The document that defines the name; empty if it is not registered."""
-    reading: str | None
-    """What this value says: `2020-08-28 10:05:48 UTC, expired 6 years ago`."""
-    instant: Instant | None = None
-    """The moment that the value names, for a date."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The member as plain JSON values."""
-        return {
-            "name": self.name,
-            "value": self.value,
-            "meaning": self.meaning,
-            "source": self.source,
-            "reading": self.reading,
-            "instant": self.instant,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """Members that belong together, such as the claims, or one recipient's header."""
-
-    title: str
-    members: tuple[Member, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The section as plain JSON values."""
-        return {"title": self.title, "members": [member.to_json() for member in self.members]}
-
-
-@dataclass(frozen=True, slots=True)
-class Unverified:
-    """A JOSE object taken apart and explained. Nothing in it has been verified."""
-
-    kind: str
-    """`jws`, `jwe`, `jws_json`, `jwe_json`, `sd_jwt`, `jwk`, `jwk_set` or `unknown`."""
-    title: str
-    """The kind in words."""
-    at: Instant
-    """The moment by which dates were judged."""
-    parts: tuple[Part, ...] = ()
-    header: tuple[Member, ...] = ()
-    """The protected header."""
-    claims: tuple[Member, ...] = ()
-    """The claims set; empty if the payload is none or is encrypted."""
-    sections: tuple[Section, ...] = ()
-    """Everything else that has members: unprotected headers, signatures, recipients, disclosures, keys."""
-    content: str | None = field(default=None, repr=False)
-    """The payload, if it is neither a claims set nor another JOSE object."""
-    nested: "Unverified | None" = None
-    """The JOSE object in the payload."""
-    defects: tuple[str, ...] = ()
-    """What is malformed. A strict verifier refuses an object that has any."""
-    cautions: tuple[notices.Caution, ...] = ()
-    """What is allowed and still deserves a look."""
-
-    @property
-    def statement(self) -> str:
-        """The sentence that is shown before anything else."""
-        return NOTHING_VERIFIED
-
-    def claim(self, name: str) -> Any:
-        """The value of the claim of that name, or `None`."""
-        return next((member.value for member in self.claims if member.name == name), None)
-
-    def to_json(self) -> dict[str, Any]:
-        """The whole explanation as plain JSON values."""
-        return {
-            "verified": False,
-            "statement": self.statement,
-            "kind": self.kind,
-            "title": self.title,
-            "at": self.at,
-            "parts": [part.to_json() for part in self.parts],
-            "header": [member.to_json() for member in self.header],
-            "claims": [member.to_json() for member in self.claims],
-            "sections": [section.to_json() for section in self.sections],
-            "content": self.content,
-            "nested": self.nested.to_json() if self.nested else None,
-            "defects": list(self.defects),
-            "cautions": [{"code": caution.code, "sentence": caution.sentence} for caution in self.cautions],
-        }
 
 
 def inspect(text: str, *, at: Instant) -> Unverified:
@@ -202,7 +91,7 @@ def _compact_jws(segments: list[str], at: Instant, defects: list[str], *, depth:
         content=content,
         nested=nested,
         defects=tuple(defects),
-        cautions=notices.of_signed(dict(header), _mapping(members), signature=signature, at=at),
+        cautions=cautions.of_signed(dict(header), _mapping(members), signature=signature, at=at),
     )
 
 
@@ -220,7 +109,7 @@ def _compact_jwe(segments: list[str], at: Instant, defects: list[str]) -> Unveri
         parts=tuple(Part(name, text) for name, text in zip(names, segments, strict=False)),
         header=_explain(header, HEADER_PARAMETERS, at),
         defects=tuple(defects),
-        cautions=notices.of_encrypted(dict(header)),
+        cautions=cautions.of_encrypted(dict(header)),
     )
 
 
@@ -294,7 +183,7 @@ def _json_object(text: str, at: Instant, defects: list[str]) -> Unverified:
             at,
             sections=(Section("Key", _explain_key(pairs or [], at)),),
             defects=tuple(defects),
-            cautions=notices.of_key(document),
+            cautions=cautions.of_key(document),
         )
     if pairs is None:
         return Unverified("unknown", "Not a JOSE object", at, defects=tuple(defects))
@@ -325,7 +214,9 @@ def _json_jws(document: Mapping[str, Any], at: Instant, defects: list[str]) -> U
     noticed = [
         caution
         for header, entry in zip(headers, signatures, strict=True)
-        for caution in notices.of_signed(header, _mapping(members), signature=_text(entry, "signature").encode(), at=at)
+        for caution in cautions.of_signed(
+            header, _mapping(members), signature=_text(entry, "signature").encode(), at=at
+        )
     ]
     return Unverified(
         "jws_json",
@@ -346,10 +237,10 @@ def _json_jwe(document: Mapping[str, Any], at: Instant, defects: list[str]) -> U
     protected = _header(document["protected"], "The header", defects) if _text(document, "protected") else []
     shared = _members(document.get("unprotected"))
     sections = [Section("Shared unprotected header", _explain(shared, HEADER_PARAMETERS, at))] if shared else []
-    noticed: list[notices.Caution] = []
+    noticed: list[cautions.Caution] = []
     for number, entry in enumerate(recipients, start=1):
         own = _members(entry.get("header"))
-        noticed += notices.of_encrypted({**dict(own), **dict(shared), **dict(protected)})
+        noticed += cautions.of_encrypted({**dict(own), **dict(shared), **dict(protected)})
         sections.append(Section(f"Header for recipient {number}", _explain(own, HEADER_PARAMETERS, at)))
     names = ("protected", "encrypted_key", "iv", "ciphertext", "tag", "aad")
     return Unverified(
@@ -376,7 +267,7 @@ def _key_set(document: Mapping[str, Any], at: Instant, defects: list[str]) -> Un
             for number, key in enumerate(keys, start=1)
         ),
         defects=tuple(defects),
-        cautions=tuple(dict.fromkeys(caution for key in keys for caution in notices.of_key(key))),
+        cautions=tuple(dict.fromkeys(caution for key in keys for caution in cautions.of_key(key))),
     )
 
 

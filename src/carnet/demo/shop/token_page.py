@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from carnet.ambient import Instant
-from carnet.jose.inspection import Member, inspect
+from carnet.jose.inspection import inspect
 from carnet.jose.readings import utc
+from carnet.jose.unverified import Member
 
 
 @dataclass(frozen=True, slots=True)
