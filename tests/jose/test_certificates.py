@@ -58,6 +58,13 @@ def test_what_is_not_a_certificate_is_refused(octets):
     refused(lambda: certificate_thumbprint(octets))
 
 
+def test_a_certificate_of_a_key_on_an_unknown_curve_is_refused(key):
+    der = certificate_of(key).public_bytes(Encoding.DER)
+    p256 = bytes.fromhex("06082a8648ce3d030107")
+    assert p256 in der
+    refused(lambda: certificate_key(der.replace(p256, p256[:-1] + b"\x7f"), alg="ES256"))
+
+
 def test_the_thumbprint_is_the_sha256_of_the_der(key):
     der = certificate_of(key).public_bytes(Encoding.DER)
     assert certificate_thumbprint(der) == urlsafe_b64encode(sha256(der).digest()).rstrip(b"=").decode()
