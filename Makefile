@@ -28,8 +28,8 @@ lint: $(VENV)/test.stamp  ## check style and the direction of imports
 types: $(VENV)/test.stamp  ## check types, strictly
 	@mypy
 
-bench: $(VENV)/test.stamp $(VENV)/node.stamp  ## measure against peers, in one run
-	@python -m benchmarks $(ARGS)
+bench: $(VENV)/bench.stamp  ## measure against peers, in one run
+	@for program in benchmarks/*/*.py; do python $$program $(ARGS) || exit 1; done
 
 docs: $(VENV)/test.stamp  ## write what is generated in docs/reference again
 	@python scripts/specifications.py
@@ -56,6 +56,11 @@ $(VENV)/demo.stamp: requirements/demo.txt pyproject.toml | $(PYTHON)
 $(VENV)/test.stamp: requirements/test.txt $(VENV)/demo.stamp
 	@echo "Installing what the tests need into $(VENV), a minute or so the first time"
 	@scripts/install $(VENV) requirements/test.txt
+	@touch $@
+
+$(VENV)/bench.stamp: requirements/bench.txt $(VENV)/test.stamp
+	@echo "Installing the peers that are measured into $(VENV)"
+	@scripts/install $(VENV) requirements/bench.txt
 	@touch $@
 
 $(VENV)/node.stamp: tests/node/package-lock.json $(VENV)/test.stamp
