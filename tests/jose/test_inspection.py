@@ -154,6 +154,7 @@ def test_milliseconds_are_noticed():
         (None, good(card="4111 1111 1111 1111"), "sensitive"),
         (None, good(number=4111111111111111), "sensitive"),
         (None, good(cards=["5555-5555-5555-4444"]), "sensitive"),
+        (None, good(cards=[["x", {"pin": 3}]]), "sensitive"),
         (None, good(note="-----BEGIN PRIVATE KEY-----"), "sensitive"),
     ],
 )
@@ -167,7 +168,7 @@ def test_what_deserves_a_look_is_named(header, claims, code):
         good(number=4111111111111112),
         good(number="4111111111111111x"),
         good(order="1234567890123456"),
-        good(compass="north"),
+        good(compass="north", secretary="Bob"),
         good(has_password=True),
         good(phone_number="+49 30 123456"),
     ],
@@ -346,6 +347,8 @@ def test_disclosed_claims_are_explained_with_the_proof_of_their_holder():
         ({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "alg": "ES256", "kid": "k"}, "Public key", []),
         ({"kty": "EC", "crv": "P-256", "d": "cHJpdmF0ZQ", "alg": "ES256", "kid": "k"}, "Private key", ["private_key"]),
         ({"kty": "oct", "k": "c2hvcnQ"}, "Secret key", ["secret_key", "short_secret", "no_alg", "no_kid"]),
+        ({"kty": "oct", "k": "c2hvcnQ" * 7, "alg": "HS256", "kid": "k"}, "Secret key", ["secret_key"]),
+        ({"kty": "oct", "k": "c2hvcnQ", "alg": "A128KW", "kid": "k"}, "Secret key", ["secret_key"]),
         ({"kty": "RSA", "n": "AAAA", "e": "AQAB", "alg": "RS256", "kid": "k"}, "Public key", ["short_rsa"]),
     ],
 )

@@ -69,11 +69,11 @@ def of_key(key: Mapping[str, Any]) -> tuple[Caution, ...]:
     found: list[Caution] = []
     family, modulus, secret = key.get("kty"), key.get("n"), key.get("k")
     if family == "oct":
-        found.append(Caution("secret_key", "This is a secret: whoever sees it can sign. It must never be published."))
-        if isinstance(secret, str) and len(secret) * 6 // 8 < 32:
+        found.append(Caution("secret_key", "This is a secret: whoever sees it can use it. It must never be published."))
+        if isinstance(secret, str) and len(secret) * 6 // 8 < 32 and str(key.get("alg", "HS")).startswith("HS"):
             found.append(Caution("short_secret", "The secret is shorter than 32 bytes: HS256 and stronger refuse it."))
     elif PRIVATE_MEMBERS & key.keys():
-        found.append(Caution("private_key", "This is a private key: whoever sees it can sign. Never publish it."))
+        found.append(Caution("private_key", "This is a private key: whoever sees it can use it. Never publish it."))
     if family == "RSA" and isinstance(modulus, str) and len(modulus) * 6 < 2048:
         found.append(Caution("short_rsa", "The RSA key is shorter than 2048 bits: RFC 7518 section 3.3 forbids it."))
     if not isinstance(key.get("alg"), str):
@@ -190,7 +190,7 @@ _CLAIM_RULES: Final[tuple[Callable[[Mapping[str, Any], str, Instant], Iterator[C
 )
 
 
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, str, Any]]:
+def _leaves(value: Mapping[str, Any] | list[Any], path: str) -> Iterator[tuple[str, str, Any]]:
     """Every member of nested objects, with its path and its own name."""
     if isinstance(value, Mapping):
         for name, content in value.items():
@@ -199,7 +199,7 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str, Any]]:
                 yield from _leaves(content, inner)
             else:
                 yield inner, name, content
-    elif isinstance(value, list):
+    else:
         for element in value:
             if isinstance(element, Mapping | list):
                 yield from _leaves(element, path)
