@@ -106,14 +106,6 @@ class ConsentRequiredError(OAuthError):
     code = "consent_required"
 
 
-class InteractionRequiredError(OAuthError):
-    code = "interaction_required"
-
-
-class AccountSelectionRequiredError(OAuthError):
-    code = "account_selection_required"
-
-
 class RequestNotSupportedError(OAuthError):
     code = "request_not_supported"
 
