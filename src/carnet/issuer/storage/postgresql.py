@@ -1,13 +1,12 @@
 """PostgreSQL, or any engine that speaks its protocol: any number of issuer nodes on one database.
 
-Verbs run at READ COMMITTED, and lock the rows that they decide by (`families.py` has the order). A transaction that the database
-chose as the victim of a deadlock is run again. High availability is PostgreSQL's own.
+Verbs run at READ COMMITTED, and lock the rows that they decide by (`families.py` has the order). A transaction that was the
+victim of a deadlock, or whose connection broke before its commit, is run again. High availability is PostgreSQL's own.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 import asyncpg
 
@@ -31,10 +30,11 @@ _SETTINGS = {
     "lock_timeout": "5000",
     "idle_in_transaction_session_timeout": "15000",  # a node that died does not keep its locks
 }
+_GONE = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError, OSError)
 _AGAIN = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
-    asyncpg.InvalidCachedStatementError,  # the schema was migrated by another node
+    asyncpg.InvalidCachedStatementError,  # another node has migrated the schema
 )
 _ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
@@ -56,6 +56,14 @@ def _failure(error: Exception) -> StorageError:
 
 async def _keep(_: object) -> None:
     """Nothing to reset when a connection goes back to the pool: verbs leave no state behind."""
+
+
+def _lost(connection: Any) -> bool:
+    """Whether the server cannot be reached by it any more: then the pool has taken it back already."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
 
 
 async def _run(connection: Any, request: Statement | Batch) -> list[Row]:
@@ -90,27 +98,31 @@ async def _transaction(connection: Any, verb: Verb[T]) -> T:
         await transaction.rollback()
         return cast(T, undo.answer)
     except BaseException:
-        if not connection.is_closed():
+        if not _lost(connection):
             await transaction.rollback()
         raise
     try:
         await transaction.commit()
-    except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, OSError, TimeoutError) as error:
+    except _GONE as error:
         raise StorageError(
             "The connection to PostgreSQL broke while a transaction was committed: whether it was is not known."
         ) from error
     return answer
 
 
+async def _look_up(connection: Any, verb: Verb[T]) -> T:
+    return await _drive(connection, verb, writing=False)
+
+
 class PostgresqlEngine:
-    """Drives verbs over a pool of connections, one pool for each event loop that uses it."""
+    """Drives verbs over a pool of connections, which belongs to the event loop that first uses it."""
 
     def __init__(self, url: str, ambient: Ambient, *, connections: int = CONNECTIONS) -> None:
         self._url = url
         self._ambient = ambient
         self._connections = connections
-        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncpg.Pool[asyncpg.Record]] = WeakKeyDictionary()
-        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._connecting = asyncio.Lock()
         self._closed = False
 
     @property
@@ -118,49 +130,43 @@ class PostgresqlEngine:
         return POSTGRESQL
 
     async def write(self, verb: Callable[[], Verb[T]]) -> T:
-        pool = await self._pool()
-        for attempt in range(1, _TRIES + 1):
-            try:
-                async with pool.acquire(timeout=_PATIENCE) as connection:
-                    return await _transaction(connection, verb())
-            except _AGAIN as error:
-                if attempt == _TRIES:
-                    raise _failure(error) from error
-                await asyncio.sleep(self._ambient.entropy(1)[0] * 2**attempt / 256_000)
-            except _ERRORS as error:
-                raise _failure(error) from error
-        raise AssertionError("The last try returns or raises.")
+        return await self._use(_transaction, verb)
 
     async def read(self, verb: Callable[[], Verb[T]]) -> T:
-        pool = await self._pool()
-        try:
-            async with pool.acquire(timeout=_PATIENCE) as connection:
-                return await _drive(connection, verb(), writing=False)
-        except _ERRORS as error:
-            raise _failure(error) from error
+        return await self._use(_look_up, verb)
 
     async def scan(self, verb: Callable[[], Verb[T]]) -> T:
         return await self.read(verb)
 
     async def close(self) -> None:
         self._closed = True
-        pool = self._pools.pop(asyncio.get_running_loop(), None)
+        pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close()
-        for other in self._pools.values():
-            other.terminate()
-        self._pools.clear()
 
-    async def _pool(self) -> "asyncpg.Pool[asyncpg.Record]":
-        if self._closed:
-            raise StorageError("The store is closed.")
-        loop = asyncio.get_running_loop()
-        pool = self._pools.get(loop)
-        if pool is None:
-            async with self._turns.setdefault(loop, asyncio.Lock()):
-                pool = self._pools.get(loop) or await self._connect()
-                self._pools[loop] = pool
-        return pool
+    async def _use(self, work: Callable[[Any, Verb[T]], Coroutine[Any, Any, T]], verb: Callable[[], Verb[T]]) -> T:
+        pool = self._pool or await self._open()
+        for attempt in range(1, _TRIES + 1):
+            try:
+                async with pool.acquire(timeout=_PATIENCE) as connection:
+                    try:
+                        return await work(connection, verb())
+                    except _ERRORS as error:
+                        # A connection that broke before the commit has changed nothing (`_transaction` sees to the commit).
+                        if attempt == _TRIES or not (isinstance(error, _AGAIN) or _lost(connection)):
+                            raise
+            except _ERRORS as error:
+                raise _failure(error) from error
+            await asyncio.sleep(self._ambient.entropy(1)[0] * 2**attempt / 256_000)
+        raise AssertionError("The last try returns or raises.")
+
+    async def _open(self) -> "asyncpg.Pool[asyncpg.Record]":
+        async with self._connecting:
+            if self._closed:
+                raise StorageError("The store is closed.")
+            if self._pool is None:
+                self._pool = await self._connect()
+            return self._pool
 
     async def _connect(self) -> "asyncpg.Pool[asyncpg.Record]":
         try:

@@ -1,0 +1,68 @@
+"""Migrations run by themselves, once, whoever else starts at the same time; a newer schema is refused."""
+
+import asyncio
+
+import pytest
+
+from carnet.issuer.storage import migrations
+from carnet.issuer.storage.migrations import LATEST
+from carnet.issuer.storage.ports import StorageError
+from carnet.issuer.storage.statements import Statement
+from carnet.testing.storage.samples import account
+
+pytestmark = pytest.mark.anyio
+
+
+def run(*statements):
+    def verb():
+        rows = []
+        for sql in statements:
+            rows = yield Statement(sql)
+        return [tuple(row) for row in rows]
+
+    return verb
+
+
+async def test_of_many_that_migrate_an_empty_database_at_once_one_does_and_the_others_wait(opened):
+    nodes = [opened() for _ in range(4)]
+    assert await asyncio.gather(*(node.migrate() for node in nodes)) == [LATEST] * 4
+    versions = await nodes[0]._engine.read(run("SELECT version FROM schema_version ORDER BY version"))
+    assert versions == [(number,) for number in range(1, LATEST + 1)]
+    for node in nodes:
+        await node.close()
+
+
+async def test_a_schema_that_is_newer_than_this_version_is_refused_and_left_alone(store):
+    await store.accounts.add(account())
+    await store._engine.write(run(f"INSERT INTO schema_version (version) VALUES ({LATEST + 1})"))
+    with pytest.raises(StorageError, match=f"has schema {LATEST + 1}, .* up to {LATEST}: start the newer version"):
+        await store.migrate()
+    assert await store.accounts.get("ada") == account()
+
+
+async def test_only_what_is_missing_runs(store, monkeypatch):
+    await store.accounts.add(account())
+    more = (*migrations.MIGRATIONS, ("CREATE TABLE later (name TEXT PRIMARY KEY) STRICT",))
+    monkeypatch.setattr(migrations, "MIGRATIONS", more)
+    monkeypatch.setattr(migrations, "LATEST", len(more))
+    assert await store.migrate() == LATEST + 1
+    assert await store._engine.read(run("SELECT count(*) FROM later")) == [(0,)]
+    assert await store.accounts.get("ada") == account()
+
+
+async def test_a_migration_that_fails_leaves_the_schema_as_it_was(store, monkeypatch):
+    broken = (*migrations.MIGRATIONS, ("CREATE TABLE later (name TEXT PRIMARY KEY) STRICT", "CREATE TABLE nonsense ("))
+    monkeypatch.setattr(migrations, "MIGRATIONS", broken)
+    with pytest.raises(StorageError):
+        await store.migrate()
+    versions = await store._engine.read(run("SELECT max(version) FROM schema_version"))
+    assert versions == [(LATEST,)]
+    with pytest.raises(StorageError):
+        await store._engine.read(run("SELECT count(*) FROM later"))
+
+
+async def test_a_store_that_was_not_migrated_says_so_as_an_error_of_storage(opened):
+    store = opened()
+    with pytest.raises(StorageError):
+        await store.accounts.get("ada")
+    await store.close()
