@@ -140,6 +140,22 @@ async def test_signing_in_as_somebody_else_ends_the_other_persons_session_with_w
     assert (await app.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
 
 
+async def test_a_proof_that_is_older_than_a_sign_out_everywhere_starts_no_session(issuer, monkeypatch):
+    account = await issuer.person()
+    verify = issuer.desk.passwords.verify
+
+    async def overtaken(password, stored):
+        proved = await verify(password, stored)
+        await people.set_password(issuer.desk, account.subject, "another lantern on the quay", by=people.CLI)
+        return proved
+
+    monkeypatch.setattr(issuer.desk.passwords, "verify", overtaken)
+    answer = await attempt(issuer.http, password=PASSWORD)
+    assert answer.status_code == 403
+    assert "carnet_session" not in issuer.http.cookies
+    assert await issuer.desk.store.sessions.of(account.subject, at=issuer.clock.now()) == []
+
+
 async def test_a_session_id_that_somebody_planted_is_not_taken(issuer):
     await issuer.person()
     issuer.http.cookies.set("carnet_session", "A" * 43)

@@ -86,7 +86,7 @@ async def sign_in(
     passes to the new one if it is the same person's, and ends with it if it is another's.
 
     Raises:
-        RefusalError: the account was disabled meanwhile.
+        RefusalError: the account was disabled or signed out everywhere since `account` was read.
     """
     now = desk.ambient.now()
     secret = Opaque.fresh(desk.ambient)
@@ -109,6 +109,11 @@ async def sign_in(
         await end_session(desk, before)
     if not await desk.store.sessions.start(session, ending=ending):
         raise RefusalError(403, "disabled")
+    current = await desk.store.accounts.get(account.subject)
+    if current is None or current.epoch != account.epoch:
+        # The proof is older than a sign-out everywhere, of a changed password say, which could not end this session.
+        await end_session(desk, session)
+        raise RefusalError(403, "stale_form", why="signed out everywhere since the proof")
     leave(request, desk.config, SESSION_COOKIE, secret.value, lifetime=desk.config.lifetimes.session)
     return replace(visit, session=session, account=account)
 

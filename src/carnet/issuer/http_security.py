@@ -28,7 +28,6 @@ HEADERS = (
     # `no-referrer` would make browsers send `Origin: null` with our own forms (Fetch, "append a request Origin header").
     ("Referrer-Policy", "same-origin"),
     ("X-Frame-Options", "DENY"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Permissions-Policy", _PERMISSIONS),
 )
 STRICT_TRANSPORT_SECURITY = "max-age=31536000"
@@ -130,7 +129,7 @@ class SecurityMiddleware:
         headers = connection.headers
         if _declared_length(headers) > MAX_BODY:
             return _too_large()
-        if connection.url.path.startswith(_HEALTH):
+        if connection.scope["path"].startswith(_HEALTH):
             return None  # whoever watches the process reaches it by its own address, without TLS
         hosts = [host.lower() for host in headers.getlist("host")]
         if hosts not in self._hosts:
@@ -166,7 +165,7 @@ def _declared_length(headers: Headers) -> int:
 
 
 def _too_large() -> PlainTextResponse:
-    return PlainTextResponse(f"The request is larger than {MAX_BODY} bytes.\n", 413, {"Connection": "close"})
+    return PlainTextResponse(f"The request is larger than {MAX_BODY} bytes.\n", 413)
 
 
 def _bounded(receive: Receive) -> Receive:

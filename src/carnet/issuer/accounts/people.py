@@ -196,7 +196,12 @@ async def accept(
         raise LinkSpentError
     if invited is None:
         return await _add(desk, email, name, (ADMIN,), hashed, Actor(_FIRST, address))
-    return await _store_password(desk, invited.subject, hashed, name=name, by=Actor(invited.subject, address))
+    return await _change_password(
+        desk,
+        invited.subject,
+        lambda account: replace(account, password=hashed, name=name),
+        by=Actor(invited.subject, address),
+    )
 
 
 async def set_password(desk: Desk, subject: str, password: str, *, by: Actor) -> Account:
@@ -206,9 +211,8 @@ async def set_password(desk: Desk, subject: str, password: str, *, by: Actor) ->
         PersonError, WeakPasswordError, PasswordsBusyError.
     """
     account = await _get(desk, subject)
-    return await _store_password(
-        desk, subject, await _accepted(desk, password, account.email, account.name), name=account.name, by=by
-    )
+    hashed = await _accepted(desk, password, account.email, account.name)
+    return await _change_password(desk, subject, lambda account: replace(account, password=hashed), by=by)
 
 
 async def set_roles(desk: Desk, subject: str, roles: Iterable[str], *, by: Actor) -> Account:
@@ -358,8 +362,8 @@ async def _add(
     return account
 
 
-async def _store_password(desk: Desk, subject: str, hashed: PasswordHash, *, name: str | None, by: Actor) -> Account:
-    _, account = await _change(desk, subject, lambda account: replace(account, password=hashed, name=name))
+async def _change_password(desk: Desk, subject: str, alter: Callable[[Account], Account], *, by: Actor) -> Account:
+    _, account = await _change(desk, subject, alter)
     await desk.store.sessions.end_all(subject, at=desk.ambient.now(), lifetime=entry_lifetime(desk.config))
     await note(desk, "password.set", account, by)
     return await _get(desk, subject)

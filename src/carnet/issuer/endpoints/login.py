@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from carnet.issuer.accounts.people import Actor, note
+from carnet.issuer.accounts.people import MAX_EMAIL, Actor, note
 from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters, sign_in, visit
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
@@ -42,7 +42,9 @@ async def show(request: Request, desk: Desk) -> Response:
     if seen.account is not None and errand.flow is None and errand.back is None:
         return RedirectResponse(f"{desk.config.issuer}/account", 303)
     hint = errand.flow.parameters.get("login_hint") if errand.flow else None
-    return _form(request, desk, seen, errand, email=hint or (seen.account.email if seen.account else ""))
+    return _form(
+        request, desk, seen, errand, email=(hint or "")[:MAX_EMAIL] or (seen.account.email if seen.account else "")
+    )
 
 
 @page
