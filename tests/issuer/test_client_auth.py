@@ -143,6 +143,11 @@ async def test_failures_are_slowed_down_and_shut_nobody_out(issuer, service, ask
     assert refused(await ask(basic(service.client_id, "wrong")))
 
 
+async def test_names_that_are_made_up_are_counted_together(ask):
+    answers = [await ask(basic(f"nobody-{number}", "wrong")) for number in range(FAILURES_PER_MINUTE + 1)]
+    assert [answer.status_code for answer in answers] == [401] * FAILURES_PER_MINUTE + [429]
+
+
 async def test_a_rotated_secret_takes_the_place_of_the_old_one(issuer, service, ask):
     from carnet.issuer.clients import rotate_secret
 

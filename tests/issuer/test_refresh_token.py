@@ -206,6 +206,12 @@ async def test_without_offline_access_a_refresh_token_ends_with_its_session(issu
     assert refused(await app.refresh(tokens["refresh_token"]))
 
 
+async def test_a_session_that_was_only_left_alone_ends_no_refresh_token(issuer, app):
+    tokens = await app.tokens(scope="openid")
+    issuer.clock.advance(issuer.desk.config.lifetimes.session_idle)
+    assert (await app.refresh(tokens["refresh_token"])).status_code == 200
+
+
 async def test_without_offline_access_signing_out_ends_it(issuer, app):
     tokens = await app.tokens(scope="openid")
     await issuer.http.get("/end_session", params={"id_token_hint": tokens["id_token"]})

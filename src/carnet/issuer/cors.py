@@ -25,6 +25,11 @@ def preflight(request: Request, methods: tuple[str, ...]) -> Response:
     return Response(status_code=204, headers=headers)
 
 
+def speaks_for(request: Request, client: Client | None) -> None:
+    """Note whose request it is, as soon as that is known: scripts of that client may read its refusals too."""
+    request.state.client = client
+
+
 def allow(request: Request, response: Response, policy: Cors) -> None:
     """Let scripts read the answer: everybody's if it is public; those of the request's client if it has that origin.
 

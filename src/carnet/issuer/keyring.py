@@ -1,6 +1,7 @@
 """RFC 7517, RFC 9700: the issuer's signing keys: published, then signing, then published until their last token has expired."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +104,8 @@ class Keyring:
             await self._add(await self._fresh(signs_from=now), only_if_none=not (await self._current()).records)
         newest = max((await self._current()).published(at=now), key=_age, default=None)
         if newest is not None and newest.alg != self._config.signing_algorithm:
-            await self.rotate()
+            with suppress(KeyringError):  # another process that starts with the same settings has made it
+                await self.rotate()
         await self.signing_key()
 
     async def rotate(self) -> SigningKeyRecord:

@@ -22,6 +22,8 @@ WINDOW = 10
 PER_HOUR = 3
 """Retries in one family during an hour."""
 
+_REFUSED = "The grant is not valid any more."
+
 
 async def settle(redemption: Redemption, successor: Successor | None, client: Client, desk: Desk) -> Opaque | None:
     """Spend what is redeemed, into the successor; the answer is the refresh token to give, where there is one.
@@ -49,9 +51,6 @@ async def settle(redemption: Redemption, successor: Successor | None, client: Cl
             raise InvalidGrantError(_REFUSED, why="spent before: its family ends")
         case None:
             raise InvalidGrantError(_REFUSED, why="expired, revoked, or its session, account or client is gone")
-
-
-_REFUSED = "The grant is not valid any more."
 
 
 def authenticates(client: Client) -> bool:

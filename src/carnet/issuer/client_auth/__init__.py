@@ -2,6 +2,7 @@
 
 from starlette.requests import Request
 
+from carnet.issuer import cors
 from carnet.issuer.client_auth.client_secret_basic import ClientSecretBasic
 from carnet.issuer.client_auth.client_secret_post import ClientSecretPost
 from carnet.issuer.client_auth.method import ClientAuthentication, Presented
@@ -43,9 +44,9 @@ async def authenticate(request: Request, parameters: Parameters, desk: Desk) -> 
     if parameters.get("client_id") not in {None, client_id}:
         raise InvalidRequestError("The request names two clients.")
     client = await desk.store.clients.get(client_id)
-    request.state.client = client  # whose scripts may read the answer: `cors.py`
+    cors.speaks_for(request, client)
     if client is None:
-        raise await _failure(request, client_id, desk, why="unknown")
+        raise await _failure(request, "", desk, why=f"unknown: {client_id!r}")
     if client.token_endpoint_auth_method not in method.serves:
         raise await _failure(request, client_id, desk, why=f"it uses {method.method}")
     if not await method.proves(presented, client, desk):
@@ -56,8 +57,9 @@ async def authenticate(request: Request, parameters: Parameters, desk: Desk) -> 
 async def _failure(
     request: Request, client_id: str, desk: Desk, *, why: str
 ) -> InvalidClientError | TooManyFailuresError:
+    """Count it: for one client, or for all that are not known together, so that made-up names make no rows."""
     address = client_address(request, desk.config)
-    key = f"client_auth/{client_id[:100]}/{address_block(address) if address else ''}"
+    key = f"client_auth/{client_id}/{address_block(address) if address else ''}"
     if await desk.store.throttle.hit(key, at=desk.ambient.now(), window=60) > FAILURES_PER_MINUTE:
         return TooManyFailuresError("The client authentication failed too often; try again in a minute.", why=why)
     return InvalidClientError("The client is not known, or it does not authenticate as it is registered to.", why=why)

@@ -5,6 +5,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from carnet.issuer import cors
 from carnet.issuer.answers import json_answer, token_wanted
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
@@ -28,7 +29,7 @@ async def answer(request: Request, desk: Desk) -> Response:
     claims = await live_access_token(token, desk)
     if claims is None or not _for_us(claims["aud"], desk.config.issuer):
         raise InvalidTokenError("The access token is not valid here.")
-    request.state.client = await desk.store.clients.get(claims["client_id"])  # whose scripts may read the answer
+    cors.speaks_for(request, await desk.store.clients.get(claims["client_id"]))
     scope = parse(claims.get("scope"))
     account = await desk.store.accounts.get(claims["sub"])
     if OPENID not in scope or account is None:
