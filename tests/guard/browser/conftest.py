@@ -37,6 +37,7 @@ class Provider:
         self.roles = ["USER"]
         self.expires_in = 300
         self.down = False
+        self.down_paths: set[str] = set()
         self.gate: Any = None
         self.id_claims: dict[str, Any] = {}
         self.userinfo_subject = "alice"
@@ -44,7 +45,7 @@ class Provider:
         self.endpoints: dict[str, str] = {}
 
     async def answer(self, request: httpx2.Request) -> httpx2.Response:
-        if self.down:
+        if self.down or request.url.path in self.down_paths:
             raise httpx2.ConnectError("down", request=request)
         route = request.url.path
         if route == "/token":

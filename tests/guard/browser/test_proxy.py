@@ -210,6 +210,31 @@ async def test_a_service_that_fails_is_told_as_a_gateway_does(
     assert "secret" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("max-age=60", "private, max-age=60"),
+        ("public, max-age=60", "public, max-age=60"),
+        ("no-store", "no-store"),
+        ("Private", "Private"),
+        (None, "no-store"),
+    ],
+)
+@pytest.mark.spec("RFC 9111", "3.5", "MUST NOT")
+async def test_no_shared_cache_keeps_an_answer_that_is_not_said_to_be_public(
+    provider: Provider, clock: Clock, theirs: str | None, ours: str
+) -> None:
+    headers = {} if theirs is None else {"cache-control": theirs}
+    transport = httpx2.MockTransport(
+        lambda request: httpx2.Response(200, stream=httpx2.ByteStream(b"x"), headers=headers)
+    )
+    app, backend = build(provider, clock, upstream_transport=transport)
+    async with backend.lifespan(app):
+        browser = Browser(app)
+        await browser.sign_in(provider)
+        assert (await browser.get("/api/x")).headers["cache-control"] == ours
+
+
 async def test_a_redirect_of_a_service_is_not_followed(browser: Browser) -> None:
     assert (await browser.get("/api/moved")).status_code == 502
 

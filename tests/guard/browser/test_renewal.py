@@ -140,6 +140,19 @@ async def test_a_refresh_that_answers_for_somebody_else_ends_the_session(
     assert (await browser.get("/api/x")).status_code == 401
 
 
+async def test_a_renewal_is_not_lost_when_userinfo_fails_or_an_id_token_cannot_be_checked(
+    browser: Browser, provider: Provider, clock: Clock
+) -> None:
+    provider.down_paths = {"/userinfo"}
+    provider.id_claims = {"exp": 1}
+    for _ in range(3):
+        clock.advance(280)
+        assert (await browser.get("/api/x")).status_code == 200
+    assert (provider.refreshes, provider.families_ended) == (3, 0)
+    claims = (await browser.get("/auth/session")).json()["claims"]
+    assert (claims["name"], claims["sid"]) == ("Alice", "sid-1")
+
+
 @pytest.mark.parametrize("change", [lambda value: value[:-4] + "AAAA", lambda value: "x", lambda value: "9." + value])
 async def test_a_cookie_that_was_tampered_with_is_no_session(backend: Any, browser: Browser, change: Any) -> None:
     forged = Browser(backend[0])

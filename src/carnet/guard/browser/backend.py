@@ -4,20 +4,21 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import httpx2
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from carnet.ambient import SYSTEM, Ambient
-from carnet.guard.browser.cookies import Jar, SameSite
+from carnet.guard.browser import answers
+from carnet.guard.browser.cookies import CookieTooLargeError, Jar, SameSite
 from carnet.guard.browser.exchange import Exchange, ExchangeMiddleware, exchange_of
-from carnet.guard.browser.forgery import FIELD, HEADER, SAFE_METHODS, TokenMint, foreign
+from carnet.guard.browser.forgery import FIELD, HEADER, SAFE_METHODS, ForgedError, TokenMint, foreign
 from carnet.guard.browser.proxy import METHODS, Upstream, UpstreamError, forward
 from carnet.guard.browser.renewal import Current, Renewal, SessionEndedError
 from carnet.guard.browser.session import SealedSessions, Session, SessionStore
@@ -34,10 +35,6 @@ _HERE = Path(__file__).parent
 _MAX_ATTEMPTS = 5
 _MAX_FORM = 64 * 1024
 _UPSTREAM_TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
-
-
-class ForgedError(Exception):
-    """A request that the front end's own pages did not send; the message is for the log."""
 
 
 class BrowserBackend:
@@ -82,7 +79,7 @@ class BrowserBackend:
             path: where the back end's own routes are.
             upstreams: prefixes of paths, and the base URL that takes a prefix's place.
             allowed_origins: origins of other pages that may use it with credentials (CORS); none by default.
-            problem_path: where a sign-in that failed leads, with `?error=` and a code.
+            problem_path: where a sign-in that failed leads, with `?error=` and a code; do not begin another one there unasked.
             same_site: `lax`, or `strict` for a front end whose pages are the same for everybody.
             cookie: the cookie's name, without the prefix.
             cookie_max_age: seconds that the browser keeps it; None: until it is closed.
@@ -218,23 +215,21 @@ class BrowserBackend:
         held = Current(stored, value)
         try:
             current = await self._renewal.current(held)
-        except SessionEndedError:
+            if current is not held:
+                exchange.to_set += self._jar.write(current.value, present=exchange.cookies)
+        except (SessionEndedError, CookieTooLargeError) as error:
+            _log.info("A session ended: %s", error)
             exchange.ended = True
             exchange.to_set += self._jar.clear(exchange.cookies)
             await self._sessions.forget(value)
             return
-        if current is not held:
-            exchange.to_set += self._jar.write(current.value, present=exchange.cookies)
         exchange.current = current
 
     async def _login(self, request: Request) -> Response:
         try:
-            asked = parse(request.scope["query_string"])
-            attempt, location = await self._sign_in.begin(asked)
-        except InvalidRequestError as error:
-            return _problem(400, "invalid_request", error.description)
-        except IssuerUnavailableError as error:
-            return _unavailable(error)
+            attempt, location = await self._sign_in.begin(parse(request.scope["query_string"]))
+        except (InvalidRequestError, IssuerUnavailableError) as error:
+            return self._sign_in_failed(error)
         exchange = exchange_of(request)
         jar = self._attempt_jar(attempt.state)
         begun = [name for name in exchange.cookies if "carnet_sign_in_" in name]
@@ -242,7 +237,7 @@ class BrowserBackend:
             for name in begun:
                 exchange.to_set += Jar(_bare(name), self._jar.secure, "lax").clear(exchange.cookies)
         exchange.to_set += jar.write(self._sign_in.seal(attempt), present=exchange.cookies)
-        return _redirect(location)
+        return answers.redirect(location)
 
     async def _callback(self, request: Request) -> Response:
         exchange = exchange_of(request)
@@ -254,24 +249,32 @@ class BrowserBackend:
             )
             exchange.to_set += jar.clear(exchange.cookies)
             session = await self._sign_in.finish(attempt, response)
-        except InvalidRequestError as error:
-            return _problem(400, "invalid_request", error.description)
-        except IssuerUnavailableError as error:
-            return _unavailable(error)
-        except SignInError as error:
-            _log.info("A sign-in failed: %s: %s", error.error, error)
-            return _redirect(f"{self._problem_path}?{urlencode({'error': error.error})}")
-        before = self._jar.read(exchange.cookies)
-        value = await self._sessions.save(session, replacing=before)
-        exchange.to_set += self._jar.write(value, present=exchange.cookies)
-        return _redirect(attempt.return_to)
+            value = await self._sessions.save(session, replacing=self._jar.read(exchange.cookies))
+            exchange.to_set += self._jar.write(value, present=exchange.cookies)
+        except (InvalidRequestError, IssuerUnavailableError, SignInError, CookieTooLargeError) as error:
+            return self._sign_in_failed(error)
+        return answers.redirect(attempt.return_to)
+
+    def _sign_in_failed(self, error: Exception) -> Response:
+        """A sign-in is a navigation: the front end's own page says what went wrong."""
+        match error:
+            case SignInError():
+                code = error.error
+            case InvalidRequestError():
+                code = error.code
+            case IssuerUnavailableError():
+                code = "temporarily_unavailable"
+            case _:
+                code = "server_error"
+        _log.warning("A sign-in failed: %s: %s", code, error)
+        return answers.redirect(f"{self._problem_path}?{urlencode({'error': code})}")
 
     async def _logout(self, request: Request) -> Response:
         try:
             await self.refuse_forged(request)
             session = await self.session(request)
         except ForgedError as error:
-            return _forged(error)
+            return answers.forged(error)
         except IssuerUnavailableError:
             session = None
         exchange = exchange_of(request)
@@ -285,7 +288,7 @@ class BrowserBackend:
                     await self._client.revoke(session.refresh_token)
         with suppress(IssuerUnavailableError):
             location = await self._end_session_url(session)
-        return JSONResponse({"location": location}) if HEADER in request.headers else _redirect(location)
+        return answers.document({"location": location}) if HEADER in request.headers else answers.redirect(location)
 
     async def _end_session_url(self, session: Session | None) -> str:
         """RP-Initiated Logout section 2; without `id_token_hint`, as no token belongs into a URL."""
@@ -300,14 +303,14 @@ class BrowserBackend:
     async def _show_session(self, request: Request) -> Response:
         reason = foreign("GET", request.headers, own=self._origin, allowed=self._allowed)
         if reason is not None:
-            return _forged(ForgedError(reason))
+            return answers.forged(ForgedError(reason))
         try:
             session = await self.session(request)
         except IssuerUnavailableError as error:
-            return _unavailable(error)
+            return answers.unavailable(error)
         if session is None:
-            return _json({"signed_in": False, "ended": exchange_of(request).ended})
-        return _json(
+            return answers.document({"signed_in": False, "ended": exchange_of(request).ended})
+        return answers.document(
             {
                 "signed_in": True,
                 "subject": session.subject,
@@ -325,17 +328,17 @@ class BrowserBackend:
         if request.method not in METHODS:
             return Response(status_code=405, headers={"allow": ", ".join(METHODS)})
         try:
-            path = canonical_path(request.scope.get("raw_path") or quote(request.scope["path"]).encode())
+            path = canonical_path(request.scope["raw_path"])  # the server's; a decoded path no longer shows its escapes
         except NotCanonicalError as error:
-            return _problem(400, "invalid_path", str(error))
+            return answers.problem(400, "invalid_path", str(error))
         upstream = next((one for one in self._upstreams if below(path, one.prefix) is not None), None)
         if upstream is None:
-            return _problem(404, "not_found", "There is nothing here.")
+            return answers.problem(404, "not_found", "There is nothing here.")
         try:
             await self.refuse_forged(request)
             session = await self.session(request)
             if session is None:
-                return _signed_out(ended=exchange_of(request).ended)
+                return answers.signed_out(ended=exchange_of(request).ended)
             return await forward(
                 self._proxy,
                 request,
@@ -345,23 +348,15 @@ class BrowserBackend:
                 body_limit=self._body_limit,
             )
         except ForgedError as error:
-            return _forged(error)
+            return answers.forged(error)
         except IssuerUnavailableError as error:
-            return _unavailable(error)
+            return answers.unavailable(error)
         except UpstreamError as error:
-            _log.warning("An upstream failed: %s", error)
-            return _problem(error.status, "upstream_failed", _UPSTREAM_SENTENCES[error.status])
+            return answers.upstream_failed(error)
 
     def _attempt_jar(self, state: str) -> Jar:
         """Lax, as the browser comes back from another site; for the time of a sign-in."""
         return Jar(attempt_name(state), self._jar.secure, "lax", ATTEMPT_SECONDS)
-
-
-_UPSTREAM_SENTENCES = {
-    413: "The request's body is too long.",
-    502: "The service behind this did not answer usably.",
-    504: "The service behind this took too long to answer.",
-}
 
 
 class _Endpoint:
@@ -400,38 +395,3 @@ async def _field(request: Request) -> str | None:
 
 def _bare(name: str) -> str:
     return name.removeprefix("__Host-")
-
-
-def _redirect(location: str) -> Response:
-    """RFC 9700 section 4.12: 303, so that nothing of the request is sent again."""
-    return RedirectResponse(location, 303, {"cache-control": "no-store", "referrer-policy": "no-referrer"})
-
-
-def _json(document: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse(
-        document, status, {"cache-control": "no-store", "x-content-type-options": "nosniff"} | dict(headers or {})
-    )
-
-
-def _problem(status: int, error: str, description: str, headers: Mapping[str, str] | None = None) -> Response:
-    return _json({"error": error, "error_description": description}, status=status, headers=headers)
-
-
-def _signed_out(*, ended: bool) -> Response:
-    """The front end's cue to sign in; the scheme is no registered one, so that no browser asks for a password."""
-    challenge = {"www-authenticate": "Carnet-Session"}
-    if ended:
-        return _problem(401, "session_ended", "The session has ended: sign in again.", challenge)
-    return _problem(401, "session_required", "This needs a signed-in browser.", challenge)
-
-
-def _forged(error: ForgedError) -> Response:
-    _log.info("refused: request_forged: %s", error)
-    return _problem(403, "request_forged", "This request did not come from the front end's own pages.")
-
-
-def _unavailable(error: IssuerUnavailableError) -> Response:
-    _log.warning("The issuer does not answer: %s", error)
-    return _problem(
-        503, "temporarily_unavailable", "The sign-in service does not answer: try again shortly.", {"retry-after": "5"}
-    )

@@ -11,6 +11,10 @@ FIELD = "csrf"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+class ForgedError(Exception):
+    """A request that the front end's own pages did not send; the message is for the log."""
+
+
 class TokenMint:
     """CSRF tokens: a keyed hash of the session's id, so that nothing needs to be kept for them."""
 

@@ -134,7 +134,7 @@ async def forward(
 
 def _shown(headers: Mapping[str, str]) -> dict[str, str]:
     shown = {name.lower(): value for name, value in headers.items() if name.lower() in _RESPONSE_HEADERS}
-    shown.setdefault("cache-control", "no-store")
+    shown["cache-control"] = _private(shown.get("cache-control", "no-store"))
     shown["x-content-type-options"] = "nosniff"
     challenge = headers.get("www-authenticate", "")
     if challenge.lower().startswith(
@@ -142,6 +142,12 @@ def _shown(headers: Mapping[str, str]) -> dict[str, str]:
     ):  # the front end reads RFC 9470's challenge; a browser must not ask for passwords
         shown["www-authenticate"] = challenge
     return shown
+
+
+def _private(directives: str) -> str:
+    """RFC 9111 section 3.5: services count on it that caches share nothing that was asked for with an Authorization header."""
+    named = {directive.partition("=")[0].strip().lower() for directive in directives.split(",")}
+    return directives if named & {"no-store", "private", "public"} else f"private, {directives}"
 
 
 async def _body(response: httpx2.Response) -> AsyncIterator[bytes]:

@@ -67,7 +67,7 @@ class Renewal:
                 return held
             if session.refresh_token is None:
                 if lapsed(session.expires_at, at=at):
-                    raise SessionEndedError
+                    raise SessionEndedError("Its access token has expired, and there is no refresh token.")
                 return held
             try:
                 held = await self._renewed(held, session.refresh_token)
@@ -110,7 +110,7 @@ class Renewal:
             if error.error != "invalid_grant":
                 raise IssuerUnavailableError(f"The issuer refuses this client: {error.error}.") from None
             self.end(held.session.id)
-            raise SessionEndedError from None
+            raise SessionEndedError("The issuer refuses its refresh token.") from None
         finally:
             del self._flights[digest]
         return renewed
@@ -122,4 +122,4 @@ class Renewal:
     def _refuse_ended(self, session_id: str) -> None:
         until = self._ended.get(session_id)
         if until is not None and self._ambient.monotonic() < until:
-            raise SessionEndedError
+            raise SessionEndedError("It has signed out meanwhile.")

@@ -1,6 +1,7 @@
 """OpenID Connect Core section 3.1, RFC 7636, RFC 9207: signing in with the code flow, as a confidential client."""
 
 import hmac
+import logging
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
@@ -13,19 +14,17 @@ from urllib.parse import urlencode
 import msgspec
 
 from carnet.ambient import Ambient, Instant, lapsed
+from carnet.guard.browser.id_tokens import IdTokenError, IdTokens
 from carnet.guard.browser.session import Session
 from carnet.guard.issuer_client import GrantRefusedError, IssuerClient, IssuerUnavailableError, TokenAnswer
-from carnet.guard.verifier import ALGORITHMS
-from carnet.jose import JoseError, JwtVerifier, KeySet
-from carnet.jose.errors import UnknownKeyError
-from carnet.jose.header import parse_header
-from carnet.oauth import id_token, pkce
+from carnet.oauth import pkce
 from carnet.oauth.parameters import Parameters
 from carnet.sealing import SealBrokenError, Sealer
 
+_log = logging.getLogger("carnet.guard.browser")
+
 ATTEMPT_SECONDS = 600
 """How long a person may take to sign in."""
-_LEEWAY = 60
 _PROTOCOL_CLAIMS = frozenset({"iss", "aud", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "azp", "jti"})
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,2000}")
 _PASSED_ON = {
@@ -79,16 +78,7 @@ class SignIn:
         self._ambient = ambient
         self._sealer = Sealer(secret, "guard/browser-sign-in", ambient=ambient)
         self._decoder = msgspec.json.Decoder(Attempt)
-        self._profile = JwtVerifier(
-            keys=KeySet(()),
-            algorithms=ALGORITHMS,
-            issuer=client.issuer,
-            audience=client.client_id,
-            typ=(id_token.TYP, None),
-            leeway=_LEEWAY,
-            required=id_token.REQUIRED,
-            cache_size=0,
-        )
+        self._id_tokens = IdTokens(client, ambient=ambient)
 
     async def begin(self, asked: Parameters) -> tuple[Attempt, str]:
         """An attempt, and the URL to send the browser to; raises IssuerUnavailableError."""
@@ -134,9 +124,9 @@ class SignIn:
         value = cookies.get(name, "")
         try:
             opened = self._sealer.open(urlsafe_b64decode(value + "=" * (-len(value) % 4)), context=name.encode())
-        except (SealBrokenError, Error, ValueError):
+            attempt = self._decoder.decode(opened)
+        except (SealBrokenError, Error, ValueError, msgspec.MsgspecError):
             raise SignInError("sign_in_expired", "This browser has begun no sign-in with this state.") from None
-        attempt = self._decoder.decode(opened)
         if lapsed(attempt.began_at + ATTEMPT_SECONDS, at=self._ambient.now()):
             raise SignInError("sign_in_expired", "The sign-in was begun too long ago.")
         return attempt
@@ -176,7 +166,10 @@ class SignIn:
             raise SignInError("server_error", f"The code was refused: {refused.error}.") from None
         if answer.id_token is None:
             raise SignInError("server_error", "The token endpoint answered without an ID token.")
-        claims = await self._id_token(answer.id_token)
+        try:
+            claims = await self._id_tokens.claims(answer.id_token, access_token=answer.access_token)
+        except IdTokenError as refused:
+            raise SignInError("server_error", str(refused)) from None
         nonce = claims.get("nonce")
         if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), attempt.nonce.encode()):
             raise SignInError("mixed_up", "The ID token has another nonce (OpenID Connect Core section 3.1.3.7).")
@@ -192,26 +185,28 @@ class SignIn:
         answer = await self._client.redeem(
             {"grant_type": "refresh_token", "refresh_token": session.refresh_token or ""}
         )
-        claims: Mapping[str, Any] = {**session.claims, "sub": session.subject, "sid": session.sid}
+        claims: Mapping[str, Any] = {"sub": session.subject}
         if answer.id_token is not None:
             try:
-                claims = await self._id_token(answer.id_token)
-            except SignInError as error:
-                raise IssuerUnavailableError(str(error)) from None
-            if claims["sub"] != session.subject:
-                raise GrantRefusedError("invalid_grant")
+                claims = await self._id_tokens.claims(answer.id_token, access_token=answer.access_token)
+            except IdTokenError as error:  # the token endpoint's answer stands: only what it says anew is not believed
+                _log.warning("At a renewal: %s", error)
+        if claims["sub"] != session.subject:
+            raise GrantRefusedError("invalid_grant")
         return await self._session(session.id, answer, claims, session)
 
     async def _session(
         self, session_id: str, answer: TokenAnswer, claims: Mapping[str, Any], before: Session | None = None
     ) -> Session:
-        """A session out of the token endpoint's answer; `before` is the one that it renews."""
-        kept = None if before is None else before.refresh_token
+        """A session out of the token endpoint's answer; `before` is the one that it renews.
+
+        The refresh token in the answer must not be lost, so nothing that fails from here on fails the sign-in or renewal.
+        """
         now = self._ambient.now()
-        userinfo = await self._client.userinfo(answer.access_token)
-        if userinfo is not None and userinfo.get("sub") != claims["sub"]:
-            userinfo = None  # OpenID Connect Core section 5.3.4: it must not be used then
-        shown = {**claims, **(userinfo or {})}
+        userinfo = await self._userinfo(answer.access_token, claims["sub"])
+        known = before.claims if before is not None and userinfo is None else {}
+        kept = None if before is None else before.refresh_token
+        shown = {**known, **claims, **(userinfo or {})}
         return Session(
             id=session_id,
             subject=claims["sub"],
@@ -221,28 +216,17 @@ class SignIn:
             expires_at=now + answer.expires_in,
             access_token=answer.access_token,
             refresh_token=answer.refresh_token or kept,  # RFC 6749 section 6: a new one is optional
-            sid=claims.get("sid"),
+            sid=claims.get("sid", None if before is None else before.sid),
         )
 
-    async def _id_token(self, token: str) -> Mapping[str, Any]:
+    async def _userinfo(self, access_token: str, subject: str) -> Mapping[str, Any] | None:
+        """OpenID Connect Core section 5.3.4: what it says of somebody else is not used."""
         try:
-            return await self._verified(token)
-        except JoseError as error:
-            raise SignInError("server_error", f"The ID token is refused: {error}") from None
-
-    async def _verified(self, token: str) -> Mapping[str, Any]:
-        source = self._client.source
-        keys = source.held() or KeySet(())
-        try:
-            claims = self._profile.verify(token, at=self._ambient.now(), keys=keys).claims
-        except UnknownKeyError:
-            kid = parse_header(token.partition(".")[0].encode("ascii")).get("kid")
-            await source.look_for(kid or "")
-            keys = source.held() or KeySet(())
-            claims = self._profile.verify(token, at=self._ambient.now(), keys=keys).claims
-        if claims.get("azp", self._client.client_id) != self._client.client_id:
-            raise SignInError("server_error", "The ID token was issued to another client (azp).")
-        return claims
+            userinfo = await self._client.userinfo(access_token)
+        except IssuerUnavailableError as error:
+            _log.warning("Userinfo was not read: %s", error)
+            return None
+        return userinfo if userinfo is not None and userinfo.get("sub") == subject else None
 
     def _random(self) -> str:
         """256 bits, in characters that a code verifier may have (RFC 7636 section 4.1)."""
