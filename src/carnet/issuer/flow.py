@@ -1,6 +1,5 @@
 """OpenID Connect Core section 3.1.2: an authorization request that waits for its person, kept by the browser and not by us."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from urllib.parse import urlencode
 
 import msgspec
@@ -9,6 +8,7 @@ from carnet.ambient import Instant, lapsed
 from carnet.issuer.desk import Desk
 from carnet.issuer.refusals import RefusalError
 from carnet.issuer.storage.records import Digest
+from carnet.jose import JoseError, base64url
 from carnet.oauth.parameters import Parameters
 from carnet.sealing import SealBrokenError, Sealer
 
@@ -32,7 +32,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
 def seal_flow(desk: Desk, flow: Flow, *, browser: Digest) -> str:
     """Seal it for this browser alone (rule O15); the answer stands in URLs."""
     sealed = _sealer(desk).seal(msgspec.msgpack.encode(flow), context=browser)
-    return urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
+    return base64url.text(sealed)
 
 
 def open_flow(desk: Desk, sealed: str, *, browser: Digest) -> Flow:
@@ -42,9 +42,9 @@ def open_flow(desk: Desk, sealed: str, *, browser: Digest) -> Flow:
         RefusalError: it is not ours, not this browser's, or older than half an hour.
     """
     try:
-        raw = urlsafe_b64decode(sealed.encode("ascii") + b"=" * (-len(sealed) % 4))
+        raw = base64url.decode(sealed.encode("ascii"))
         flow = msgspec.msgpack.decode(_sealer(desk).open(raw, context=browser), type=Flow)
-    except (ValueError, SealBrokenError):
+    except (ValueError, JoseError, SealBrokenError):
         raise RefusalError(400, "stale_flow", why="the flow is not this browser's") from None
     if lapsed(flow.began_at + LIFETIME, at=desk.ambient.now()):
         raise RefusalError(400, "stale_flow", why="the flow is too old")

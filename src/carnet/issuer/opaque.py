@@ -1,11 +1,11 @@
 """RFC 6749 section 10.10: secrets that are handed out as they are: codes, refresh tokens, client secrets."""
 
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from carnet.ambient import Ambient
 from carnet.issuer.storage.records import Digest
+from carnet.jose import base64url
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Opaque:
     @classmethod
     def fresh(cls, ambient: Ambient) -> "Opaque":
         """256 random bits in base64url: 43 characters."""
-        return cls(urlsafe_b64encode(ambient.entropy(32)).rstrip(b"=").decode("ascii"))
+        return cls(base64url.text(ambient.entropy(32)))
 
     @property
     def digest(self) -> Digest:
@@ -26,4 +26,4 @@ class Opaque:
 
 def fresh_name(ambient: Ambient) -> str:
     """128 random bits in base64url: a name that nobody else has and that is no secret."""
-    return urlsafe_b64encode(ambient.entropy(16)).rstrip(b"=").decode("ascii")
+    return base64url.text(ambient.entropy(16))

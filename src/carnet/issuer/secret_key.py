@@ -2,11 +2,11 @@
 
 import os
 import stat
-from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from carnet.ambient import Ambient
 from carnet.issuer.config import ConfigError
+from carnet.jose import base64url
 
 NAME = "secret.key"
 _SHORTEST = 32
@@ -35,7 +35,7 @@ def _make(path: Path, ambient: Ambient) -> None:
     draft = path.with_name(f"{NAME}.{ambient.entropy(8).hex()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(urlsafe_b64encode(ambient.entropy(32)) + b"\n")
+        file.write(base64url.encode(ambient.entropy(32)) + b"\n")
         file.flush()
         os.fsync(file.fileno())
     try:

@@ -1,11 +1,11 @@
 """OpenID Connect Core section 2: ID tokens."""
 
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from hashlib import sha256, sha384, sha512
 from typing import Any, Final
 
 from carnet.ambient import Instant
+from carnet.jose import base64url
 from carnet.oauth.access_token import SignIn, sign_in_claims
 
 TYP: Final = "JWT"
@@ -33,7 +33,7 @@ def at_hash(access_token: str, alg: str) -> str:
         KeyError: the algorithm is not known (rule J18: what is unknown is an error).
     """
     digest = _HASHES[alg](access_token.encode("ascii")).digest()
-    return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode("ascii")
+    return base64url.text(digest[: len(digest) // 2])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

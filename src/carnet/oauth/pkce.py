@@ -2,8 +2,9 @@
 
 import hmac
 import re
-from base64 import urlsafe_b64encode
 from hashlib import sha256
+
+from carnet.jose import base64url
 
 METHODS = ("S256",)
 
@@ -13,7 +14,7 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 def challenge(verifier: str) -> str:
     """Section 4.2: `BASE64URL(SHA256(ASCII(code_verifier)))`."""
-    return urlsafe_b64encode(sha256(verifier.encode("ascii")).digest()).rstrip(b"=").decode("ascii")
+    return base64url.text(sha256(verifier.encode("ascii")).digest())
 
 
 def well_formed(code_challenge: str) -> bool:
