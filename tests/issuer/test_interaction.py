@@ -1,6 +1,10 @@
 """OpenID Connect Core section 3.1.2: when a person is asked to sign in, and who may not be asked."""
 
+from urllib.parse import urlencode
+
 import pytest
+
+from carnet.issuer.endpoints.authorize import LONGEST
 
 pytestmark = pytest.mark.anyio
 
@@ -142,6 +146,14 @@ async def test_a_flow_lasts_half_an_hour(issuer, app):
     late = await issuer.http.get(_resumed(answer))
     assert late.status_code == 400
     assert "stale_flow" in late.text
+
+
+async def test_the_longest_request_that_is_taken_survives_the_way_over_the_sign_in_page(issuer, app):
+    await issuer.person()
+    room = LONGEST - len(urlencode(app.request(state="")))
+    assert (await app.authorize(state="s" * (room + 1))).status_code == 400
+    answer = await app.authorize(state="s" * room)
+    assert app.query(await finish(issuer, answer))["state"] == "s" * room
 
 
 @pytest.mark.parametrize("flow", ["x", "A" * 200, "ü", "=", "AA=="])

@@ -1,6 +1,6 @@
 """RFC 9068, OpenID Connect Core section 2, RFC 6749 section 1.5: the only place that mints tokens."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -48,32 +48,27 @@ async def mint(
     now = desk.ambient.now()
     lifetime = _access_token_lifetime(client, desk)
     key = await desk.keyring.signing_key()
-    person = authorization.person
-    if person is None:
-        token = AccessToken(
-            issuer=desk.config.issuer,
-            subject=client.client_id,
-            audience=audience,
-            client_id=client.client_id,
-            scope=scope,
-            issued_at=now,
-            expires_at=now + lifetime,
-            token_id=fresh_name(desk.ambient),
-            roles=client.roles,
-            epoch=client.epoch,
-        )
-        return Minted(access_token=_sign(token, key), expires_in=lifetime, scope=scope)
-    account = await _account(person, desk)
-    ends_at = await _end_of_session(person, desk, at=now)
     token = AccessToken(
         issuer=desk.config.issuer,
-        subject=person.subject,
+        subject=client.client_id,
         audience=audience,
         client_id=client.client_id,
         scope=scope,
         issued_at=now,
         expires_at=now + lifetime,
-        token_id=f"{person.family}.{fresh_name(desk.ambient)}",
+        token_id=fresh_name(desk.ambient),
+        roles=client.roles,
+        epoch=client.epoch,
+    )
+    person = authorization.person
+    if person is None:
+        return Minted(access_token=_sign(token, key), expires_in=lifetime, scope=scope)
+    account = await _account(person, desk)
+    ends_at = await _end_of_session(person, desk, at=now)
+    token = replace(
+        token,
+        subject=person.subject,
+        token_id=f"{person.family}.{token.token_id}",
         roles=account.roles,
         sign_in=person.approval.sign_in,
         sid=None if person.offline else person.sid,

@@ -66,12 +66,13 @@ async def by_post(request: Request, desk: Desk) -> Response:
 
 def _parameters(query: bytes) -> Parameters:
     """Repeated or malformed parameters get a page: which redirect URI is meant cannot be told."""
-    if len(query) > 2 * LONGEST:  # a sealed flow is a third longer than what is in it
-        raise RefusalError(400, "bad_request", why="the request is too long")
     try:
-        return parse(query)
+        parameters = parse(query)
     except InvalidRequestError as error:
         raise RefusalError(400, "bad_request", why=str(error)) from None
+    if len(query) > LONGEST and "flow" not in parameters:
+        raise RefusalError(400, "bad_request", why="the request is too long")
+    return parameters
 
 
 def _to_page(step: Interaction, flow: Flow, seen: Visit, desk: Desk) -> Response:
