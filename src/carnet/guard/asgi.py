@@ -2,17 +2,16 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Unpack
 
 import httpx2
 
 from carnet.ambient import SYSTEM, Ambient
 from carnet.guard.challenge import answer
-from carnet.guard.checkpoint import Checkpoint
+from carnet.guard.checkpoint import Checkpoint, Settings
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
-from carnet.guard.verifier import ALGORITHMS
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -31,17 +30,12 @@ class Guard:
     def __init__(
         self,
         *,
-        issuer: str,
-        audience: str,
-        algorithms: tuple[str, ...] = ALGORITHMS,
-        leeway: int = 60,
         ambient: Ambient = SYSTEM,
         transport: httpx2.AsyncBaseTransport | None = None,
+        **settings: Unpack[Settings],
     ) -> None:
-        """As for `carnet.guard.Checkpoint`."""
-        self.checkpoint = Checkpoint(
-            issuer=issuer, audience=audience, algorithms=algorithms, leeway=leeway, ambient=ambient, transport=transport
-        )
+        """`settings` are `issuer`, `audience`, `algorithms` and `leeway`, as for `carnet.guard.Checkpoint`."""
+        self.checkpoint = Checkpoint(ambient=ambient, transport=transport, **settings)
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:

@@ -1,33 +1,46 @@
 """A guard without a framework: from a request's headers to a principal, or to the reason why not. Adapters are thin around it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import Required, TypedDict, Unpack
 
 import httpx2
 
 from carnet.ambient import SYSTEM, Ambient
 from carnet.guard.bearer import bearer_token
 from carnet.guard.key_set import KeySetMachine
-from carnet.guard.key_source import AsyncKeySource, Keys, ThreadKeySource
+from carnet.guard.key_source import AsyncKeySource, KeySource, ThreadKeySource
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import Refused, RefusedRequestError, unready
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
 from carnet.guard.verifier import ALGORITHMS, UnknownKeyRefusedError, Verifier
-from carnet.jose import KeySet
 
 _log = logging.getLogger("carnet.guard")
 
 _RETRY_SECONDS = 2
 
 
+class Settings(TypedDict, total=False):
+    """What a guard accepts, under the names that tokens and metadata have for it."""
+
+    issuer: Required[str]
+    """An https URL (or http to this machine), exactly as the issuer's metadata has it."""
+    audience: Required[str]
+    """This service's name in `aud`."""
+    algorithms: tuple[str, ...]
+    leeway: int
+    """Seconds by which clocks may differ; 60 unless it is given."""
+
+
 class _Checkpoint:
     """What the two checkpoints share: everything but the waiting."""
 
-    _source: Keys
+    _source: KeySource
 
-    def __init__(self, verifier: Verifier, ambient: Ambient) -> None:
-        self.verifier = verifier
+    def __init__(self, settings: Settings, ambient: Ambient) -> None:
+        self._settings = settings
         self._ambient = ambient
+        self.verifier = Verifier(**settings)
 
     @property
     def ready(self) -> bool:
@@ -39,19 +52,41 @@ class _Checkpoint:
         """Seconds since the issuer last confirmed its key set: a metric to alarm on."""
         return self._source.age
 
-    def _recognise(self, token: str, keys: KeySet | None) -> Principal:
+    def _admission(
+        self, authorizations: Sequence[bytes], requirement: Requirement, query: bytes
+    ) -> Generator[str | None, None, Principal]:
+        """The steps from a request to its principal; each yield asks for what may take time.
+
+        It yields None for the first key set, and the name of a key that the set lacks.
+        """
+        try:
+            token = bearer_token(authorizations, query=query)
+            if self._source.held() is None:
+                yield None
+            try:
+                principal = self._recognise(token)
+            except UnknownKeyRefusedError as error:
+                yield error.kid
+                principal = self._recognise(token)
+            self._permit(principal, requirement)
+        except RefusedRequestError as error:
+            log(error.refused)
+            raise
+        return principal
+
+    def _permit(self, principal: Principal, requirement: Requirement) -> None:
+        verdict = requirement.check(principal, at=self._ambient.now(), leeway=self.verifier.leeway)
+        if isinstance(verdict, Refused):
+            raise RefusedRequestError(verdict)
+
+    def _recognise(self, token: str) -> Principal:
+        keys = self._source.held()
         if keys is None:
             why = self._source.last_failure or "no answer has come yet"
             raise RefusedRequestError(
                 unready(f"There is no key set of {self.verifier.issuer}: {why}", retry_after=_RETRY_SECONDS)
             )
         return self.verifier.verify(token, at=self._ambient.now(), keys=keys)
-
-    def _permit(self, principal: Principal, requirement: Requirement) -> Principal:
-        verdict = requirement.check(principal, at=self._ambient.now(), leeway=self.verifier.leeway)
-        if isinstance(verdict, Refused):
-            raise RefusedRequestError(verdict)
-        return principal
 
 
 class Checkpoint(_Checkpoint):
@@ -62,32 +97,22 @@ class Checkpoint(_Checkpoint):
     def __init__(
         self,
         *,
-        issuer: str,
-        audience: str,
-        algorithms: tuple[str, ...] = ALGORITHMS,
-        leeway: int = 60,
         ambient: Ambient = SYSTEM,
         transport: httpx2.AsyncBaseTransport | None = None,
+        **settings: Unpack[Settings],
     ) -> None:
-        """`issuer` and `audience` as tokens have them; `leeway` in seconds; `transport` replaces the network in tests.
+        """`settings` are `issuer`, `audience`, `algorithms` and `leeway`; `transport` replaces the network in tests.
 
         Raises:
             MetadataError: `issuer` is not an https URL (or http to this machine).
         """
-        machine = key_set_machine(issuer, algorithms, ambient)
-        super().__init__(Verifier(issuer=issuer, audience=audience, algorithms=algorithms, leeway=leeway), ambient)
+        machine = key_set_machine(settings["issuer"], settings.get("algorithms", ALGORITHMS), ambient)
+        super().__init__(settings, ambient)
         self._source = AsyncKeySource(machine, ambient=ambient, transport=transport)
 
     def elsewhere(self, *, ambient: Ambient, transport: httpx2.AsyncBaseTransport) -> "Checkpoint":
-        """The same policy with other surroundings: for tests."""
-        return Checkpoint(
-            issuer=self.verifier.issuer,
-            audience=self.verifier.audience,
-            algorithms=self.verifier.algorithms,
-            leeway=self.verifier.leeway,
-            ambient=ambient,
-            transport=transport,
-        )
+        """The same settings with other surroundings: for tests."""
+        return Checkpoint(ambient=ambient, transport=transport, **self._settings)
 
     @property
     def source(self) -> AsyncKeySource:
@@ -104,24 +129,14 @@ class Checkpoint(_Checkpoint):
         Raises:
             RefusedRequestError: it may not, and why.
         """
-        try:
-            token = bearer_token(authorizations, query=query)
-            return self._permit(await self._known(token), requirement)
-        except RefusedRequestError as error:
-            log(error.refused)
-            raise
-
-    async def _known(self, token: str) -> Principal:
         self._source.start()
-        keys = self._source.held()
-        if keys is None:
-            await self._source.load()
-            keys = self._source.held()
+        admission = self._admission(authorizations, requirement, query)
         try:
-            return self._recognise(token, keys)
-        except UnknownKeyRefusedError as error:
-            await self._source.look_for(error.kid)
-            return self._recognise(token, self._source.held())
+            while True:
+                kid = next(admission)
+                await (self._source.load() if kid is None else self._source.look_for(kid))
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
 
 class BlockingCheckpoint(_Checkpoint):
@@ -132,56 +147,39 @@ class BlockingCheckpoint(_Checkpoint):
     def __init__(
         self,
         *,
-        issuer: str,
-        audience: str,
-        algorithms: tuple[str, ...] = ALGORITHMS,
-        leeway: int = 60,
         ambient: Ambient = SYSTEM,
         transport: httpx2.BaseTransport | None = None,
+        **settings: Unpack[Settings],
     ) -> None:
         """As for `Checkpoint`."""
-        machine = key_set_machine(issuer, algorithms, ambient)
-        super().__init__(Verifier(issuer=issuer, audience=audience, algorithms=algorithms, leeway=leeway), ambient)
+        machine = key_set_machine(settings["issuer"], settings.get("algorithms", ALGORITHMS), ambient)
+        super().__init__(settings, ambient)
         self._source = ThreadKeySource(machine, ambient=ambient, transport=transport)
 
     def elsewhere(self, *, ambient: Ambient, transport: httpx2.BaseTransport) -> "BlockingCheckpoint":
-        """The same policy with other surroundings: for tests."""
-        return BlockingCheckpoint(
-            issuer=self.verifier.issuer,
-            audience=self.verifier.audience,
-            algorithms=self.verifier.algorithms,
-            leeway=self.verifier.leeway,
-            ambient=ambient,
-            transport=transport,
-        )
+        """The same settings with other surroundings: for tests."""
+        return BlockingCheckpoint(ambient=ambient, transport=transport, **self._settings)
 
     @property
     def source(self) -> ThreadKeySource:
-        """The issuer's keys."""
+        """The issuer's keys and metadata."""
         return self._source
 
     def admit(
         self, authorizations: Sequence[bytes], requirement: Requirement = ANY_PRINCIPAL, *, query: bytes = b""
     ) -> Principal:
         """As `Checkpoint.admit`."""
-        try:
-            token = bearer_token(authorizations, query=query)
-            return self._permit(self._known(token), requirement)
-        except RefusedRequestError as error:
-            log(error.refused)
-            raise
-
-    def _known(self, token: str) -> Principal:
         self._source.start()
-        keys = self._source.held()
-        if keys is None:
-            self._source.load()
-            keys = self._source.held()
+        admission = self._admission(authorizations, requirement, query)
         try:
-            return self._recognise(token, keys)
-        except UnknownKeyRefusedError as error:
-            self._source.look_for(error.kid)
-            return self._recognise(token, self._source.held())
+            while True:
+                kid = next(admission)
+                if kid is None:
+                    self._source.load()
+                else:
+                    self._source.look_for(kid)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
 
 def key_set_machine(issuer: str, algorithms: tuple[str, ...], ambient: Ambient) -> KeySetMachine:

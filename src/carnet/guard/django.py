@@ -7,9 +7,9 @@ def orders(request):
     principal = guard.principal(request)
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Unpack
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse  # type: ignore[import-untyped]
@@ -18,7 +18,7 @@ from carnet.guard import wsgi
 from carnet.guard.challenge import answer
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
-from carnet.guard.requirement import CustomRule, Requirement, require
+from carnet.guard.requirement import Asked, require
 
 View: TypeAlias = Callable[..., Any]
 """A function that takes a request first; for a class, decorate with `method_decorator(guard.require(…), name="dispatch")`."""
@@ -27,18 +27,9 @@ View: TypeAlias = Callable[..., Any]
 class Guard(wsgi.Guard):
     """Guards the views of a Django project."""
 
-    def require(
-        self,
-        *,
-        scope: str | Iterable[str] | None = None,
-        role: str | Iterable[str] | None = None,
-        acr: str | Iterable[str] | None = None,
-        max_age: int | None = None,
-        any_of: Iterable[Requirement] | None = None,
-        custom: CustomRule | None = None,
-    ) -> Callable[[View], View]:
+    def require(self, **asked: Unpack[Asked]) -> Callable[[View], View]:
         """Decorate a view with what it asks for; see `carnet.guard.require`. With nothing: a valid token."""
-        requirement = require(scope=scope, role=role, acr=acr, max_age=max_age, any_of=any_of, custom=custom)
+        requirement = require(**asked)
 
         def decorate(view: View) -> View:
             if iscoroutinefunction(view):

@@ -7,8 +7,7 @@ app = FastAPI(lifespan=guard.lifespan)
 async def orders(principal: Annotated[Principal, guard.require(scope="orders:read", role="USER")]): ...
 """
 
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 from fastapi import HTTPException, Request, Security, WebSocketException
 from fastapi.openapi.models import OpenIdConnect
@@ -21,27 +20,18 @@ from carnet.guard.challenge import answer
 from carnet.guard.metadata import metadata_urls
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
-from carnet.guard.requirement import CustomRule, Requirement, require
+from carnet.guard.requirement import Asked, Requirement, require
 
 
 class Guard(asgi.Guard):
     """Guards the routes of a FastAPI application."""
 
-    def require(
-        self,
-        *,
-        scope: str | Iterable[str] | None = None,
-        role: str | Iterable[str] | None = None,
-        acr: str | Iterable[str] | None = None,
-        max_age: int | None = None,
-        any_of: Iterable[Requirement] | None = None,
-        custom: CustomRule | None = None,
-    ) -> Any:
+    def require(self, **asked: Unpack[Asked]) -> Any:
         """What a parameter of a route is annotated with; see `carnet.guard.require`. With nothing: a valid token.
 
         It may stand in `dependencies=[…]` of a route or router too.
         """
-        requirement = require(scope=scope, role=role, acr=acr, max_age=max_age, any_of=any_of, custom=custom)
+        requirement = require(**asked)
         return Security(_Admission(self, requirement), scopes=sorted(requirement.scope))
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import threading
-from typing import Protocol
 
 import httpx2
 
@@ -19,34 +18,15 @@ _UNREADY_WAIT = 10.0
 """Seconds that a thread waits for somebody else's fetch."""
 
 
-class Keys(Protocol):
-    """What a checkpoint reads without waiting."""
+class KeySource:
+    """What both drivers answer without waiting."""
+
+    def __init__(self, machine: KeySetMachine, ambient: Ambient) -> None:
+        self._machine = machine
+        self._ambient = ambient
 
     def held(self) -> KeySet | None:
         """The key set to verify with; None when there is none that may be used."""
-
-    @property
-    def age(self) -> float | None:
-        """Seconds since the issuer last confirmed the set: alarm when it grows beyond an hour."""
-
-    @property
-    def last_failure(self) -> str | None:
-        """Why the newest fetch failed; None when it did not."""
-
-
-class AsyncKeySource:
-    """Keeps one issuer's key set fresh in a task of the running event loop."""
-
-    def __init__(
-        self, machine: KeySetMachine, *, ambient: Ambient, transport: httpx2.AsyncBaseTransport | None = None
-    ) -> None:
-        self._machine = machine
-        self._ambient = ambient
-        self._transport = transport
-        self._task: asyncio.Task[None] | None = None
-        self._flight: asyncio.Task[None] | None = None
-
-    def held(self) -> KeySet | None:
         return self._machine.keys(self._ambient.monotonic())
 
     @property
@@ -56,11 +36,25 @@ class AsyncKeySource:
 
     @property
     def age(self) -> float | None:
+        """Seconds since the issuer last confirmed the set: alarm when it grows beyond an hour."""
         return self._machine.age(self._ambient.monotonic())
 
     @property
     def last_failure(self) -> str | None:
+        """Why the newest fetch failed; None when it did not."""
         return self._machine.last_failure
+
+
+class AsyncKeySource(KeySource):
+    """Keeps one issuer's key set fresh in a task of the running event loop."""
+
+    def __init__(
+        self, machine: KeySetMachine, *, ambient: Ambient, transport: httpx2.AsyncBaseTransport | None = None
+    ) -> None:
+        super().__init__(machine, ambient)
+        self._transport = transport
+        self._task: asyncio.Task[None] | None = None
+        self._flight: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to refresh in the background, in the running loop; without effect if that is done already."""
@@ -108,35 +102,18 @@ class AsyncKeySource:
                 await asyncio.sleep(max(step.until - self._ambient.monotonic(), 0))
 
 
-class ThreadKeySource:
+class ThreadKeySource(KeySource):
     """Keeps one issuer's key set fresh in a daemon thread, which begins at the first use, so after a server's fork."""
 
     def __init__(
         self, machine: KeySetMachine, *, ambient: Ambient, transport: httpx2.BaseTransport | None = None
     ) -> None:
-        self._machine = machine
-        self._ambient = ambient
+        super().__init__(machine, ambient)
         self._transport = transport
         self._flight = threading.Lock()
         self._asking = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-
-    def held(self) -> KeySet | None:
-        return self._machine.keys(self._ambient.monotonic())
-
-    @property
-    def metadata(self) -> Metadata | None:
-        """The issuer's newest good metadata."""
-        return self._machine.metadata
-
-    @property
-    def age(self) -> float | None:
-        return self._machine.age(self._ambient.monotonic())
-
-    @property
-    def last_failure(self) -> str | None:
-        return self._machine.last_failure
 
     def start(self) -> None:
         """Begin to refresh in the background; without effect if that is done already in this process."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, TypedDict, Unpack
 
 from carnet.ambient import Instant
 from carnet.guard.principal import Principal
@@ -168,37 +168,36 @@ class Requirement:
 ANY_PRINCIPAL = Requirement()
 
 
-def require(
-    *,
-    scope: str | Iterable[str] | None = None,
-    role: str | Iterable[str] | None = None,
-    acr: str | Iterable[str] | None = None,
-    max_age: int | None = None,
-    any_of: Iterable[Requirement] | None = None,
-    custom: CustomRule | None = None,
-) -> Requirement:
-    """Say what a route asks for.
+class Asked(TypedDict, total=False):
+    """What a route can ask for; all of it together, if several are given."""
 
-    `scope`: a space-delimited string or several values, all needed; `role`: one, or several of which one is enough;
-    `acr`: one, or several of which one is enough, the preferred first; `max_age`: seconds since the person gave their proof;
-    `any_of`: requirements of which one is enough; `custom`: a rule of your own.
+    scope: str | Iterable[str]
+    """A space-delimited string or several values, all needed."""
+    role: str | Iterable[str]
+    """One, or several of which one is enough."""
+    acr: str | Iterable[str]
+    """One, or several of which one is enough, the preferred first."""
+    max_age: int
+    """Seconds since the person gave their proof, at most."""
+    any_of: Iterable[Requirement]
+    """Requirements of which one is enough."""
+    custom: CustomRule
+    """A rule of your own."""
+
+
+def require(**asked: Unpack[Asked]) -> Requirement:
+    """Say what a route asks for: `scope`, `role`, `acr`, `max_age`, `any_of`, `custom`.
 
     What no sign-in can mend is looked at first, so that nobody is asked for a stronger proof in vain.
 
     Raises:
         ValueError: a value that cannot stand in a challenge, or a list of alternatives that names none.
     """
-    scopes = scope.split() if isinstance(scope, str) else list(scope or ())
-    contexts = acr.split() if isinstance(acr, str) else list(acr or ())
-    roles = [role] if isinstance(role, str) else list(role or ())
-    alternatives = tuple(any_of or ())
-    for name, given, values in (
-        ("scope", scope, scopes),
-        ("role", role, roles),
-        ("acr", acr, contexts),
-        ("any_of", any_of, alternatives),
-    ):
-        if given is not None and not values:
+    scopes, roles, contexts = _words(asked, "scope"), _roles(asked), _words(asked, "acr")
+    alternatives = tuple(asked.get("any_of", ()))
+    max_age, custom = asked.get("max_age"), asked.get("custom")
+    for name, values in (("scope", scopes), ("role", roles), ("acr", contexts), ("any_of", alternatives)):
+        if name in asked and not values:
             raise ValueError(f"{name} names nothing: leave it out if nothing is asked for.")
     for value in (*scopes, *contexts):
         if _QUOTABLE.fullmatch(value) is None:
@@ -221,6 +220,16 @@ def require(
     if alternatives:
         rules.append(AnyOfRule(alternatives))
     return Requirement(tuple(rules))
+
+
+def _words(asked: Asked, name: Literal["scope", "acr"]) -> list[str]:
+    given = asked.get(name, ())
+    return given.split() if isinstance(given, str) else list(given)
+
+
+def _roles(asked: Asked) -> list[str]:
+    given = asked.get("role", ())
+    return [given] if isinstance(given, str) else list(given)
 
 
 def _forbidden(code: str, why: str) -> Refused:

@@ -9,10 +9,10 @@ async def endpoint(request: Request) -> Response:
 app = Starlette(routes=[Route("/orders", endpoint)], lifespan=guard.lifespan)
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 from inspect import iscoroutinefunction
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Unpack
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
@@ -23,7 +23,7 @@ from carnet.guard import asgi
 from carnet.guard.challenge import answer
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
-from carnet.guard.requirement import CustomRule, Requirement, require
+from carnet.guard.requirement import Asked, require
 
 Endpoint: TypeAlias = Callable[..., Any]
 """A function or a method of an `HTTPEndpoint`, with or without `async`, that takes a request or a WebSocket."""
@@ -32,18 +32,9 @@ Endpoint: TypeAlias = Callable[..., Any]
 class Guard(asgi.Guard):
     """Guards the endpoints of a Starlette application."""
 
-    def require(
-        self,
-        *,
-        scope: str | Iterable[str] | None = None,
-        role: str | Iterable[str] | None = None,
-        acr: str | Iterable[str] | None = None,
-        max_age: int | None = None,
-        any_of: Iterable[Requirement] | None = None,
-        custom: CustomRule | None = None,
-    ) -> Callable[[Endpoint], Endpoint]:
+    def require(self, **asked: Unpack[Asked]) -> Callable[[Endpoint], Endpoint]:
         """Decorate an endpoint with what it asks for; see `carnet.guard.require`. With nothing: a valid token."""
-        requirement = require(scope=scope, role=role, acr=acr, max_age=max_age, any_of=any_of, custom=custom)
+        requirement = require(**asked)
 
         def decorate(endpoint: Endpoint) -> Endpoint:
             @wraps(endpoint)

@@ -8,17 +8,16 @@ Inside, `principal_in(environ)` answers the principal; `guard.admit(environ, req
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import httpx2
 
 from carnet.ambient import SYSTEM, Ambient
 from carnet.guard.challenge import answer
-from carnet.guard.checkpoint import BlockingCheckpoint
+from carnet.guard.checkpoint import BlockingCheckpoint, Settings
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
-from carnet.guard.verifier import ALGORITHMS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,19 +29,10 @@ class Guard:
     """Guards a WSGI application. Its keys are kept fresh by a thread that begins with the first request."""
 
     def __init__(
-        self,
-        *,
-        issuer: str,
-        audience: str,
-        algorithms: tuple[str, ...] = ALGORITHMS,
-        leeway: int = 60,
-        ambient: Ambient = SYSTEM,
-        transport: httpx2.BaseTransport | None = None,
+        self, *, ambient: Ambient = SYSTEM, transport: httpx2.BaseTransport | None = None, **settings: Unpack[Settings]
     ) -> None:
-        """As for `carnet.guard.BlockingCheckpoint`."""
-        self.checkpoint = BlockingCheckpoint(
-            issuer=issuer, audience=audience, algorithms=algorithms, leeway=leeway, ambient=ambient, transport=transport
-        )
+        """`settings` are `issuer`, `audience`, `algorithms` and `leeway`, as for `carnet.guard.BlockingCheckpoint`."""
+        self.checkpoint = BlockingCheckpoint(ambient=ambient, transport=transport, **settings)
 
     def admit(self, environ: "WSGIEnvironment", requirement: Requirement = ANY_PRINCIPAL) -> Principal:
         """Admit a request, and note the principal in its environment.
