@@ -26,7 +26,7 @@ class RecentTokens:
 
     def __init__(self, size: int) -> None:
         """`size` tokens at most; 0 remembers none."""
-        self._size = size // 2
+        self._size = (size + 1) // 2
         self._young: dict[str, Entry] = {}
         self._old: dict[str, Entry] = {}
 
@@ -39,12 +39,13 @@ class RecentTokens:
         return entry
 
     def put(self, token: str, entry: Entry) -> None:
+        if not self._size:
+            return
         young = self._young
         if len(young) >= self._size:
             self._old = young
             self._young = young = {}
-        if self._size:
-            young[token] = entry
+        young[token] = entry
 
     def discard(self, token: str) -> None:
         self._young.pop(token, None)
