@@ -139,6 +139,7 @@ def photograph() -> Callable[[Page, str], None]:
                 assert wide <= 0, f"{name} is {wide} px wider than the {size}"
                 if wanted:
                     file = Path(wanted) / f"{name}-{size}-{scheme}.png"
+                    page.evaluate("document.querySelector('.papers')?.style.setProperty('position', 'static')")
                     page.screenshot(path=file, full_page=True, animations="disabled")
         page.set_viewport_size(DESKTOP)
 

@@ -212,7 +212,7 @@ def test_a_third_party_app_asks_for_consent(page, sign_in, demo, photograph, all
     )
     expect(page.get_by_text("Parcel Radar").first).to_be_visible()
     photograph(page, "issuer-consent")
-    page.get_by_role("button", name="Allow" if allowed else "Deny").click()
+    page.get_by_role("button", name="Allow" if allowed else "Cancel").click()
     page.wait_for_url(callback + "**")
     assert ("code=" in page.url) == allowed
     assert ("error=access_denied" in page.url) != allowed

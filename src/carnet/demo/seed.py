@@ -21,8 +21,7 @@ ORDER = "order-service"
 
 AUDIENCES = ("warehouse", "orders", "invoices", "notifications")
 PERSONS_SCOPE = (
-    "openid profile email roles "
-    "stock:read stock:write orders:read orders:write invoices:read notifications:read"
+    "openid profile email roles stock:read stock:write orders:read orders:write invoices:read notifications:read"
 )
 ORDERS_SCOPE = "stock:reserve invoices:create notifications:send"
 

@@ -1,7 +1,7 @@
 """Browser-based apps BCP section 6.1: the shop. Its pages are made here, with data from four services; no token leaves here."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +31,7 @@ ISSUER = os.environ["ISSUER"]
 URL = os.environ["SHOP"]
 URLS = {name: os.environ[name.upper()] for name in SERVICES}
 NAMES = dict(zip(os.environ["SAMPLE_CUSTOMERS"].split(), (person.name for person in PEOPLE), strict=True))
+FIRST_ASKED = {"sku": None, "quantity": "1"}
 SECRET = bytes.fromhex(os.environ["COOKIE_SECRET"])
 
 sessions = CountedSessions(SECRET, ambient=SYSTEM)
@@ -94,7 +95,12 @@ async def orders(request: Request) -> Response:
 
 
 async def show_orders(
-    request: Request, me: Visitor, *, placed: str | None = None, wrong: str | None = None
+    request: Request,
+    me: Visitor,
+    *,
+    placed: str | None = None,
+    asked: Mapping[str, str | None] = FIRST_ASKED,
+    wrong: str | None = None,
 ) -> Response:
     own = await services.ask(calls.ORDERS, me.access_token)
     stock = await services.ask(calls.STOCK, me.access_token)
@@ -109,6 +115,7 @@ async def show_orders(
         me=me,
         orders=own,
         stock=stock,
+        asked=asked,
         flash=flash,
         wrong=bool(wrong),
     )
@@ -121,7 +128,7 @@ async def place_order(request: Request) -> Response:
     try:
         order = await services.ask(calls.PLACE_ORDER, me.access_token, wanted)
     except RejectedInputError as error:
-        return await show_orders(request, me, wrong=str(error))
+        return await show_orders(request, me, asked=wanted, wrong=str(error))
     return RedirectResponse(f"/orders?placed={quote(order['number'])}", 303)
 
 
@@ -154,7 +161,7 @@ async def correct_stock(request: Request) -> Response:
     try:
         await services.ask(calls.correct_stock(sku), me.access_token, {"available": form.get("available")})
     except RejectedInputError as error:
-        return await problem(request, 409, "That was not corrected.", str(error), onward="/admin")
+        return await problem(request, 409, "That was not corrected.", str(error), onward="/admin", label="Back")
     return RedirectResponse(f"/admin?corrected={sku}", 303)
 
 
@@ -182,7 +189,13 @@ async def genuine_form(request: Request) -> Parameters:
 
 
 async def problem(
-    request: Request, status: int, heading: str, sentence: str, *, onward: str = "/", label: str = "Go on"
+    request: Request,
+    status: int,
+    heading: str,
+    sentence: str,
+    *,
+    onward: str = "/",
+    label: str = "Go to the start page",
 ) -> Response:
     facts = {"heading": heading, "sentence": sentence, "onward": onward, "label": label}
     return await show(request, "problem.html", status=status, code=status, **facts)
@@ -200,12 +213,14 @@ async def refused(request: Request, error: Exception) -> Response:
 async def failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, FailedServiceError)  # noqa: S101 - as it is registered
     heading = f"The {error.call.service} service does not answer."
-    return await problem(request, 503, heading, "Nothing is lost. Try again in a moment.", onward=request.url.path)
+    return await problem(
+        request, 503, heading, "Nothing is lost. Try again in a moment.", onward=request.url.path, label="Try again"
+    )
 
 
 async def forged(request: Request, _: Exception) -> Response:
     sentence = "This form did not come from a page of this session. Nothing was changed."
-    return await problem(request, 403, "That was not taken.", sentence, onward=request.url.path)
+    return await problem(request, 403, "That was not taken.", sentence, label="Go to the start page")
 
 
 async def issuer_away(request: Request, _: Exception) -> Response:

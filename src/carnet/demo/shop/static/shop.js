@@ -4,7 +4,7 @@
 
 const RETRY = 5_000; // milliseconds
 
-const clock = new Intl.DateTimeFormat([], { timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat([], { timeStyle: "medium", hourCycle: "h23" });
 let papers = document.querySelector("[data-papers]");
 let quietUntil = 0;
 
