@@ -2,18 +2,37 @@
 
 import asyncio
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 from carnet.ambient import SYSTEM
 from carnet.issuer.config import Config
 from carnet.issuer.storage import open_store
 from carnet.issuer.storage.ports import Fresh
-from carnet.testing.storage.samples import NOW, rotate
+from carnet.issuer.storage.records import Artifact
+
+NOW = 1_800_000_000
+
+
+def token(family, generation):
+    name = f"{family}/{generation}".encode()
+    return Artifact(
+        kind="refresh_token",
+        digest=sha256(name).digest(),
+        family=family,
+        subject="ada",
+        client_id="shop",
+        sid="s1",
+        document=name,
+        created_at=NOW,
+        expires_at=NOW + 1_000,
+    )
 
 
 async def turn(store, family, generation):
     while True:
-        answer = await rotate(store, f"{family}/{generation}", f"{family}/{generation + 1}", family=family)
+        into = [token(family, generation + 1)]
+        answer = await store.artifacts.spend("refresh_token", token(family, generation).digest, at=NOW, into=into)
         if not isinstance(answer, Fresh):
             raise SystemExit(f"{family}/{generation} was refused: {answer}")
         generation += 1

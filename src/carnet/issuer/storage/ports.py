@@ -288,6 +288,6 @@ class Store(Protocol):
         """Delete at most about `limit` rows that nobody can need any more; the answer is how many went."""
 
     async def check(self) -> None:
-        """Raises StorageError if the database does not answer."""
+        """Raises StorageError if the database does not answer or was not migrated."""
 
     async def close(self) -> None: ...

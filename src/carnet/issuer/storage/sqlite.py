@@ -51,10 +51,10 @@ def _busy(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
-def connect(path: Path, *, patience: float = _BUSY_SECONDS) -> sqlite3.Connection:
-    """Open the file as every part of Carnet does; `patience` is how many seconds to wait for another process's lock."""
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file as every part of Carnet does: durably, and waiting a while for another process's lock."""
     connection = sqlite3.connect(
-        path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=256
+        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -73,9 +73,15 @@ def prepare_file(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.fchmod(descriptor, 0o600)
+        if os.fstat(descriptor).st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)  # SQLite syncs the files that it makes, and this one it finds
+    finally:
+        os.close(folder)
 
 
 def _run(connection: sqlite3.Connection, request: Statement | Batch) -> list[Row]:
@@ -220,10 +226,11 @@ class SqliteEngine:
             raise StorageError(f"SQLite {sqlite3.sqlite_version} is too old: Carnet needs 3.37 or newer.")
         try:
             prepare_file(path)
-            self._writer = _Writer(path)
-            # Looking a few rows up takes less time than handing the question to a thread: it is done in place.
-            self._reader = connect(path, patience=0)
             self._scanner = connect(path)
+            # Looking a few rows up takes less time than handing the question to a thread: it is done in place, and never waits.
+            self._reader = connect(path)
+            self._reader.execute("PRAGMA busy_timeout = 0")
+            self._writer = _Writer(path)
         except (sqlite3.Error, OSError) as error:
             raise StorageError(f"{path} cannot be used as a SQLite database: {error}.") from error
         self._scans = ThreadPoolExecutor(1, thread_name_prefix="carnet-sqlite-reader")

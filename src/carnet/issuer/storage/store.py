@@ -17,7 +17,7 @@ from carnet.issuer.storage.throttle import StoredThrottle
 
 
 def _look() -> Verb[None]:
-    yield Statement("SELECT 1")
+    yield Statement("SELECT max(version) FROM schema_version")
 
 
 class EngineStore:

@@ -81,10 +81,11 @@ def _revocations(at: Instant, limit: int) -> Verb[int]:
     # Not while a publisher is at work.
     yield Statement("SELECT value FROM counter WHERE name = 'revocations' FOR UPDATE")
     rows = yield Statement(
-        "SELECT kind, value FROM revocation WHERE expires_at <= ? ORDER BY kind, value LIMIT ? FOR UPDATE", (at, limit)
+        "DELETE FROM revocation WHERE (kind, value) IN"
+        " (SELECT kind, value FROM revocation WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)"
+        " AND expires_at <= ? RETURNING 1",
+        (at, limit, at),
     )
-    for kind, value in rows:
-        yield Statement("DELETE FROM revocation WHERE kind = ? AND value = ?", (kind, value))
     return len(rows)
 
 
