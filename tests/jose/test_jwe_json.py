@@ -20,8 +20,6 @@ from carnet.jose.errors import (
     UnknownKeyError,
 )
 from carnet.jose.jwe_json import (
-    MAX_RECIPIENTS,
-    MAX_TRIES,
     Recipient,
     decrypt_flattened,
     decrypt_general,
@@ -128,7 +126,7 @@ def test_the_first_recipient_that_can_be_decrypted_is_taken():
 
 def test_only_a_few_recipients_are_tried_in_vain(monkeypatch):
     unnamed = DecryptionKey(KEY.algorithm, KEY.material, kid=None)
-    wrong = [Recipient(DecryptionKey.generate("A128KW").public()) for _ in range(MAX_TRIES)]
+    wrong = [Recipient(DecryptionKey.generate("A128KW").public()) for _ in range(4)]
     document = encrypt_general(CONTENT, [*wrong[1:], Recipient(unnamed.public())], enc="A128GCM")
     assert decrypt_general(document, [unnamed], enc=ENCS).plaintext == CONTENT
     document = encrypt_general(CONTENT, [*wrong, Recipient(unnamed.public())], enc="A128GCM")
@@ -137,13 +135,14 @@ def test_only_a_few_recipients_are_tried_in_vain(monkeypatch):
 
 
 def test_the_number_of_recipients_is_bounded():
-    for count in (0, MAX_RECIPIENTS + 1):
+    for count in (0, 17):
         with pytest.raises(MalformedError):
             encrypt_general(CONTENT, [Recipient(KEY.public())] * count, enc="A128GCM")
-    document = encrypt_general(CONTENT, [Recipient(KEY.public())], enc="A128GCM")
+    document = encrypt_general(CONTENT, [Recipient(KEY.public())] * 16, enc="A128GCM")
+    assert decrypt_general(document, [KEY], enc=ENCS).plaintext == CONTENT
     entry = json.loads(document)["recipients"]
     with pytest.raises(TooLargeError):
-        decrypt_general(changed(document, recipients=entry * (MAX_RECIPIENTS + 1)), [KEY], enc=ENCS)
+        decrypt_general(changed(document, recipients=entry[:1] * 17), [KEY], enc=ENCS)
     with pytest.raises(UnknownKeyError, match="no recipient"):
         decrypt_general(changed(document, recipients=[]), [KEY], enc=ENCS)
 
@@ -251,8 +250,10 @@ def test_the_two_serializations_are_not_taken_for_each_other():
 
 
 def test_what_is_too_long_or_not_strict_json_is_not_read():
+    padded = flattened().ljust(65_536)
+    assert decrypt_flattened(padded, [KEY], enc=ENCS).plaintext == CONTENT
     with pytest.raises(TooLargeError):
-        decrypt_flattened(b" " * 65_537, [KEY], enc=ENCS)
+        decrypt_flattened(padded + b" ", [KEY], enc=ENCS)
     with pytest.raises(DuplicateMemberError):
         decrypt_flattened(b'{"tag":"AA",' + flattened()[1:], [KEY], enc=ENCS)
     with pytest.raises(MalformedError):
