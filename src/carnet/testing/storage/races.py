@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import pytest
 
 from carnet.issuer.storage.ports import AlreadyExistsError, Fresh, Spent, StaleError, Store
+from carnet.issuer.storage.records import Stream
 from carnet.testing.storage.samples import (
     NOW,
     account,
@@ -246,6 +247,16 @@ class TestRaces:
         published = await store.revocations.since(0, at=NOW)
         assert [entry.sequence for entry in published] == list(range(1, 2 * RIVALS + 1))
         assert await peer.revocations.head() == 2 * RIVALS
+
+    async def test_all_nodes_name_the_stream_alike(self, store: Store, peer: Store) -> None:
+        streams = await race(
+            [
+                node.revocations.stream(Stream(name=f"{number}", key=b"%d" % number))
+                for number, node in enumerate(both(store, peer))
+            ]
+        )
+        assert streams == [streams[0]] * RIVALS
+        assert isinstance(streams[0], Stream)
 
     async def test_whoever_follows_the_numbers_misses_nothing(self, store: Store, peer: Store) -> None:
         followed: list[str] = []

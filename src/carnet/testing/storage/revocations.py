@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from carnet.issuer.storage.ports import Store
+from carnet.issuer.storage.records import Stream
 from carnet.testing.storage.samples import NOW, revocation
 
 
@@ -79,3 +80,10 @@ class TestRevocations:
             pass
         assert await store.revocations.publish() == [revocation("b", sequence=1)]
         assert await store.revocations.publish() == []
+
+    async def test_the_numbers_belong_to_one_stream_until_it_is_forgotten(self, store: Store, peer: Store) -> None:
+        one, two = Stream(name="one", key=b"1"), Stream(name="two", key=b"2")
+        assert await store.revocations.stream(one) == one
+        assert await peer.revocations.stream(two) == one
+        await peer.revocations.forget_stream()
+        assert await store.revocations.stream(two) == two
