@@ -303,6 +303,26 @@ async def test_the_openapi_description_names_the_scheme_and_the_scope(issuer: Fa
     }
 
 
+async def test_a_protected_application_starts_and_stops_with_its_guard(issuer: FakeIssuer, clock: Clock) -> None:
+    guard = asgi.Guard(issuer=issuer.issuer, audience="orders", ambient=clock.ambient, transport=issuer.transport)
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await guard.checkpoint.source.load()
+        seen.append(f"{scope['type']} {guard.checkpoint.ready}")
+
+    async def nothing(*_: Any) -> Any: ...
+
+    await guard.protect(app)({"type": "lifespan"}, nothing, nothing)
+    assert seen == ["lifespan True"]
+
+
+async def test_an_endpoint_without_a_requirement_has_no_principal() -> None:
+    guard = starlette_guard.Guard(issuer="https://issuer.test", audience="orders")
+    with pytest.raises(LookupError, match="requirement"):
+        guard.principal(Request({"type": "http"}))
+
+
 # WebSocket
 
 

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from carnet.guard.browser import BrowserBackend, ForgedError
 from carnet.jose import sign_jwt
 from carnet.oauth import pkce
+from carnet.oauth.id_token import at_hash
 from carnet.testing import Clock
 from carnet.testing.issuer import FakeIssuer
 
@@ -42,7 +43,8 @@ class Provider:
         self.id_claims: dict[str, Any] = {}
         self.userinfo_subject = "alice"
         self.revoked: list[str] = []
-        self.endpoints: dict[str, str] = {}
+        self.endpoints: dict[str, str | None] = {}
+        self.with_hash = False
 
     async def answer(self, request: httpx2.Request) -> httpx2.Response:
         if self.down or request.url.path in self.down_paths:
@@ -64,7 +66,7 @@ class Provider:
                 "end_session_endpoint": f"{self.fake.issuer}/end_session",
                 **self.endpoints,
             }
-            return httpx2.Response(200, json=document)
+            return httpx2.Response(200, json={name: value for name, value in document.items() if value is not None})
         return self.fake.answer(request)
 
     def authorize(self, location: str, **changed: str) -> str:
@@ -106,6 +108,7 @@ class Provider:
         refresh = f"refresh-{self.number}"
         self.live[refresh] = self.number
         now = self.clock.now()
+        access_token = self.fake.token("alice", roles=self.roles, expires_in=self.expires_in)
         claims = {
             "iss": self.fake.issuer,
             "sub": "alice",
@@ -114,12 +117,13 @@ class Provider:
             "iat": now,
             "sid": "sid-1",
             **({"nonce": nonce} if nonce else {}),
+            **({"at_hash": at_hash(access_token, self.fake.key.alg)} if self.with_hash else {}),
             **self.id_claims,
         }
         return {
             "token_type": "Bearer",
             "expires_in": self.expires_in,
-            "access_token": self.fake.token("alice", roles=self.roles, expires_in=self.expires_in),
+            "access_token": access_token,
             "refresh_token": refresh,
             "id_token": sign_jwt(claims, self.fake.key, typ="JWT"),
         }

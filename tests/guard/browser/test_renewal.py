@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import httpx2
 import pytest
 
 from carnet.guard.browser import renewal
@@ -130,6 +131,54 @@ async def test_an_issuer_that_does_not_rotate_is_asked_once_a_lifetime(clock: Cl
             for _ in range(3):
                 assert (await browser.get("/api/x")).status_code == 200
         assert provider.refreshes == 3
+
+
+async def test_without_a_refresh_token_a_session_lives_as_long_as_its_access_token(
+    backend: Any, provider: Provider, clock: Clock
+) -> None:
+    issued = provider._issued
+    provider._issued = lambda nonce: {  # type: ignore[method-assign]
+        name: value for name, value in issued(nonce).items() if name != "refresh_token"
+    }
+    browser = Browser(backend[0])
+    await browser.sign_in(provider)
+    clock.advance(299)
+    assert (await browser.get("/api/x")).status_code == 200
+    clock.advance(1)
+    assert (await browser.get("/api/x")).json()["error"] == "session_ended"
+    assert provider.refreshes == 0
+
+
+async def test_when_the_issuer_refuses_the_client_the_session_stays(
+    browser: Browser, provider: Provider, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    issue, provider._token = provider._token, _unauthorized  # type: ignore[method-assign]
+    clock.advance(280)
+    assert (await browser.get("/api/x")).status_code == 200
+    assert "invalid_client" in caplog.text
+    clock.advance(20)
+    assert (await browser.get("/auth/session")).status_code == 503
+    provider._token = issue  # type: ignore[method-assign]
+    clock.advance(renewal.REST_SECONDS)
+    assert (await browser.get("/auth/session")).json()["signed_in"] is True
+
+
+async def _unauthorized(request: httpx2.Request) -> httpx2.Response:
+    return httpx2.Response(401, json={"error": "invalid_client"})
+
+
+async def test_after_a_failure_the_issuer_is_left_alone_for_a_while(
+    browser: Browser, provider: Provider, clock: Clock
+) -> None:
+    clock.advance(280)
+    provider.down_paths = {"/token"}
+    await browser.get("/api/x")
+    provider.down_paths = set()
+    assert (await browser.get("/api/x")).status_code == 200
+    assert provider.refreshes == 0
+    clock.advance(renewal.REST_SECONDS)
+    assert (await browser.get("/api/x")).status_code == 200
+    assert provider.refreshes == 1
 
 
 async def test_a_refresh_that_answers_for_somebody_else_ends_the_session(

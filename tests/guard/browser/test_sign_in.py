@@ -180,6 +180,40 @@ async def test_nobody_else_can_sign_a_browser_out(browser: Browser) -> None:
     assert (await browser.get("/auth/session")).json()["signed_in"] is True
 
 
+async def test_signing_out_works_while_the_issuer_is_down(browser: Browser, provider: Provider, clock: Clock) -> None:
+    provider.down = True
+    assert (await browser.post("/auth/logout")).status_code == 200
+    assert (await browser.get("/auth/session")).json()["signed_in"] is False
+
+
+async def test_signing_out_works_when_the_access_token_has_expired_meanwhile(
+    browser: Browser, provider: Provider, clock: Clock
+) -> None:
+    provider.down = True
+    clock.advance(600)
+    assert (await browser.post("/auth/logout")).status_code == 200
+    assert not [cookie for cookie in browser.client.cookies.jar if "backend" in cookie.name]
+
+
+async def test_an_issuer_without_single_logout_ends_the_session_here(provider: Provider, clock: Clock) -> None:
+    provider.endpoints = {"end_session_endpoint": None, "revocation_endpoint": None, "userinfo_endpoint": None}
+    app, backend = build(provider, clock)
+    async with backend.lifespan(app):
+        browser = Browser(app)
+        await browser.sign_in(provider)
+        assert (await browser.post("/auth/logout")).json() == {"location": "/"}
+
+
+async def test_a_sign_in_after_an_unannounced_rotation_succeeds(browser: Browser, provider: Provider) -> None:
+    provider.fake.rotate()
+    assert (await browser.sign_in(provider)).headers["location"] == "/orders"
+
+
+async def test_an_id_token_that_belongs_to_its_access_token_is_taken(backend: Any, provider: Provider) -> None:
+    provider.with_hash = True
+    assert (await Browser(backend[0]).sign_in(provider)).headers["location"] == "/orders"
+
+
 async def test_when_the_issuer_is_down_signing_in_says_so(provider: Provider, clock: Clock) -> None:
     provider.down = True
     app, backend = build(provider, clock)
