@@ -5,7 +5,7 @@ import re
 import httpx2
 import pytest
 
-from carnet.issuer.accounts import people
+from carnet.issuer.accounts import invitations, people
 from carnet.issuer.admin import FRESH
 from carnet.issuer.endpoints import account as account_endpoints
 from carnet.issuer.endpoints import admin as admin_endpoints
@@ -183,7 +183,7 @@ async def test_an_invitation_is_shown_once_and_leads_to_an_account(issuer, targe
     account = await issuer.desk.store.accounts.by_email("new@example.com")
     assert (account.roles, account.password) == (("AUDITOR", "USER"), None)
     assert link not in (await issuer.http.get(f"/admin/people/{account.subject}")).text
-    assert (await people.invitation(issuer.desk, link.partition("=")[2])).account == account
+    assert (await invitations.invitation(issuer.desk, link.partition("=")[2])).account == account
 
 
 async def test_what_is_wrong_with_an_invitation_is_said_beside_its_field(issuer, target):

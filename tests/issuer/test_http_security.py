@@ -41,7 +41,9 @@ def by_proxy(**headers: str):
 
 
 @pytest.mark.spec("RFC 9110", "15.5.20", "MAY")
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:8081", "127.0.0.1:8080.evil.example", "[", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1", "127.0.0.1:8081", "127.0.0.1:8080.evil.example", "[", ""]
+)
 async def test_a_request_for_another_host_is_misdirected(host):
     async with server(PLAIN) as http:
         answer = await http.get("/account", headers={"Host": host})

@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import Request
 
 from carnet.issuer import pages as pages_module
-from carnet.issuer.accounts import people
+from carnet.issuer.accounts import errors, invitations, people
 from carnet.issuer.config import Config
 from carnet.issuer.pages import HERE, LANGUAGES, Pages, _catalogue
 
@@ -41,7 +41,7 @@ def test_every_refusal_of_the_code_has_its_sentences():
     keys = set(re.findall(r'RefusalError\(\s*\d+,\s*"(\w+)"', source()))
     assert "stale_form" in keys
     assert {f"error.{key}.{part}" for key, part in product(keys, ("title", "message"))} <= set(catalogue)
-    assert {f"person.{error.key}" for error in people.PersonError.__subclasses__()} <= set(catalogue)
+    assert {f"person.{error.key}" for error in errors.PersonError.__subclasses__()} <= set(catalogue)
     assert {f"password.{key}" for key in re.findall(r'WeakPasswordError\(\s*"(\w+)"', source())} <= set(catalogue)
     assert {f"login.{key}" for key in re.findall(r'NotProvedError\(\s*"(\w+)"', source())} <= set(catalogue)
 
@@ -96,7 +96,7 @@ LABELLED = re.compile(r'<(?:input|textarea)(?![^>]*type="hidden")(?![^>]*class="
 
 @pytest.mark.spec("WCAG 2.2", "1.3.1", "A")
 async def test_every_field_has_a_label_and_says_what_it_is_for(issuer):
-    link = await people.first_administrator(issuer.desk)
+    link = await invitations.first_administrator(issuer.desk)
     seen = [await issuer.http.get(link), await issuer.http.get("/login")]
     await issuer.person(roles=("ADMIN",))
     await issuer.sign_in()

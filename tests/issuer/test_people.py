@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from carnet.issuer.accounts import people
+from carnet.issuer.accounts import errors, people
 from carnet.issuer.accounts.people import ADMIN, CLI, Actor
 from carnet.issuer.revoking import entry_lifetime
 from carnet.issuer.storage.ports import StaleError
@@ -25,7 +25,7 @@ async def revoked_epoch(issuer, subject):
 
 async def test_an_email_address_belongs_to_one_account_without_regard_to_case(issuer):
     await issuer.person()
-    with pytest.raises(people.EmailTakenError):
+    with pytest.raises(errors.EmailTakenError):
         await issuer.person("ANN@example.com")
 
 
@@ -45,13 +45,13 @@ async def test_an_email_address_belongs_to_one_account_without_regard_to_case(is
     ],
 )
 async def test_what_is_no_email_address_is_refused(issuer, email):
-    with pytest.raises(people.BadEmailError):
+    with pytest.raises(errors.BadEmailError):
         await issuer.person(email)
 
 
 @pytest.mark.parametrize("role", ["", "two words", "-x", "a,b", "x" * 65, "rôle", "a\n"])
 async def test_what_is_no_role_is_refused(issuer, role):
-    with pytest.raises(people.BadRoleError):
+    with pytest.raises(errors.BadRoleError):
         await issuer.person(roles=(role,))
 
 
@@ -129,7 +129,7 @@ async def test_removing_takes_back_the_tokens_that_are_out(issuer):
     tokens = await app.tokens()
     await people.remove(issuer.desk, account.subject, by=CLI)
     assert not await app.active(tokens["access_token"])
-    with pytest.raises(people.UnknownPersonError):
+    with pytest.raises(errors.UnknownPersonError):
         await people.remove(issuer.desk, account.subject, by=CLI)
 
 
@@ -148,7 +148,7 @@ async def test_the_last_administrator_who_can_sign_in_stays(issuer, change):
     await people.disable(issuer.desk, shut.subject, by=CLI)
     await issuer.person("invited@example.com", roles=(ADMIN,), password=None)
     await issuer.person("user@example.com", roles=("USER",))
-    with pytest.raises(people.LastAdministratorError):
+    with pytest.raises(errors.LastAdministratorError):
         await change(issuer.desk, last.subject)
     assert await issuer.desk.store.accounts.get(last.subject) == last
     await issuer.person("second@example.com", roles=(ADMIN,))
@@ -177,7 +177,7 @@ async def test_a_change_that_never_gets_through_is_refused_with_a_sentence(issue
         raise StaleError
 
     monkeypatch.setattr(issuer.desk.store.accounts, "replace", stale)
-    with pytest.raises(people.ContentionError, match="try again"):
+    with pytest.raises(errors.ContentionError, match="try again"):
         await people.set_roles(issuer.desk, account.subject, ["USER"], by=CLI)
 
 

@@ -5,7 +5,7 @@ import asyncio
 import httpx2
 import pytest
 
-from carnet.issuer.accounts import people
+from carnet.issuer.accounts import errors, invitations, people
 
 from .conftest import ISSUER, PASSWORD, fields
 
@@ -21,7 +21,7 @@ async def fill(issuer, link: str, **changes: str) -> httpx2.Response:
 
 
 async def test_the_first_link_makes_an_administrator_who_is_then_signed_in(issuer):
-    answer = await fill(issuer, await people.first_administrator(issuer.desk))
+    answer = await fill(issuer, await invitations.first_administrator(issuer.desk))
     assert (answer.status_code, answer.headers["location"]) == (303, f"{ISSUER}/admin")
     account = await issuer.desk.store.accounts.by_email("root@example.com")
     assert (account.roles, account.name) == (("ADMIN",), "Root")
@@ -29,18 +29,18 @@ async def test_the_first_link_makes_an_administrator_who_is_then_signed_in(issue
 
 
 async def test_there_is_no_first_link_once_there_is_an_account(issuer):
-    link = await people.first_administrator(issuer.desk)
+    link = await invitations.first_administrator(issuer.desk)
     await issuer.person()
-    assert await people.first_administrator(issuer.desk) is None
+    assert await invitations.first_administrator(issuer.desk) is None
     assert (await issuer.http.get(link)).status_code == 410
 
 
 async def test_links_come_from_the_configured_issuer(issuer):
-    assert (await people.first_administrator(issuer.desk)).startswith(f"{ISSUER}/welcome?invitation=")
+    assert (await invitations.first_administrator(issuer.desk)).startswith(f"{ISSUER}/welcome?invitation=")
 
 
 async def test_looking_at_a_link_does_not_spend_it(issuer):
-    link = await people.first_administrator(issuer.desk)
+    link = await invitations.first_administrator(issuer.desk)
     for _ in range(3):
         assert (await issuer.http.get(link)).status_code == 200
     assert (await fill(issuer, link)).status_code == 303
@@ -48,7 +48,7 @@ async def test_looking_at_a_link_does_not_spend_it(issuer):
 
 async def test_a_link_works_once(issuer):
     account = await issuer.person("new@example.com", password=None)
-    link = await people.invite(issuer.desk, account.subject, by=people.CLI)
+    link = await invitations.invite(issuer.desk, account.subject, by=people.CLI)
     assert (await fill(issuer, link)).status_code == 303
     answer = await issuer.http.get(link)
     assert (answer.status_code, "link_spent" in answer.text) == (410, True)
@@ -56,22 +56,22 @@ async def test_a_link_works_once(issuer):
 
 async def test_of_many_who_spend_a_link_at_once_one_wins(issuer):
     account = await issuer.person("new@example.com", password=None)
-    link = await people.invite(issuer.desk, account.subject, by=people.CLI)
+    link = await invitations.invite(issuer.desk, account.subject, by=people.CLI)
     token = link.partition("=")[2]
     passwords = [f"{PASSWORD} {n}" for n in range(8)]
     results = await asyncio.gather(
-        *(people.accept(issuer.desk, token, email="", name=None, password=password) for password in passwords),
+        *(invitations.accept(issuer.desk, token, email="", name=None, password=password) for password in passwords),
         return_exceptions=True,
     )
     (winner,) = [n for n, result in enumerate(results) if not isinstance(result, Exception)]
-    assert {type(result) for n, result in enumerate(results) if n != winner} == {people.LinkSpentError}
+    assert {type(result) for n, result in enumerate(results) if n != winner} == {errors.LinkSpentError}
     stored = (await issuer.desk.store.accounts.get(account.subject)).password
     assert await issuer.desk.passwords.verify(passwords[winner], stored)
 
 
 async def test_a_link_lapses(issuer, config):
     account = await issuer.person("new@example.com", password=None)
-    link = await people.invite(issuer.desk, account.subject, by=people.CLI)
+    link = await invitations.invite(issuer.desk, account.subject, by=people.CLI)
     issuer.clock.advance(config.lifetimes.invitation - 1)
     assert (await issuer.http.get(link)).status_code == 200
     issuer.clock.advance(1)
@@ -80,11 +80,11 @@ async def test_a_link_lapses(issuer, config):
 
 async def test_a_newer_link_replaces_the_one_before(issuer):
     account = await issuer.person("new@example.com", password=None)
-    old = await people.invite(issuer.desk, account.subject, by=people.CLI)
-    new = await people.invite(issuer.desk, account.subject, by=people.CLI)
+    old = await invitations.invite(issuer.desk, account.subject, by=people.CLI)
+    new = await invitations.invite(issuer.desk, account.subject, by=people.CLI)
     assert (await issuer.http.get(old)).status_code == 410
     assert (await issuer.http.get(new)).status_code == 200
-    first = await people.first_administrator(issuer.desk)
+    first = await invitations.first_administrator(issuer.desk)
     assert first is None
 
 
@@ -95,11 +95,11 @@ async def test_a_link_that_was_never_made_is_gone(issuer, token):
 
 async def test_a_link_of_a_disabled_account_is_worth_nothing(issuer):
     account = await issuer.person("new@example.com", password=None)
-    link = await people.invite(issuer.desk, account.subject, by=people.CLI)
+    link = await invitations.invite(issuer.desk, account.subject, by=people.CLI)
     await people.disable(issuer.desk, account.subject, by=people.CLI)
     assert (await issuer.http.get(link)).status_code == 410
-    with pytest.raises(people.DisabledError):
-        await people.invite(issuer.desk, account.subject, by=people.CLI)
+    with pytest.raises(errors.DisabledError):
+        await invitations.invite(issuer.desk, account.subject, by=people.CLI)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ async def test_a_link_of_a_disabled_account_is_worth_nothing(issuer):
     ],
 )
 async def test_what_is_refused_leaves_the_link_good_and_the_fields_filled(issuer, changes, sentence):
-    link = await people.first_administrator(issuer.desk)
+    link = await invitations.first_administrator(issuer.desk)
     answer = await fill(issuer, link, **changes)
     assert (answer.status_code, sentence in answer.text) == (422, True)
     assert 'aria-invalid="true"' in answer.text
@@ -125,7 +125,7 @@ async def test_what_is_refused_leaves_the_link_good_and_the_fields_filled(issuer
 
 async def test_an_invited_person_cannot_choose_another_address_or_role(issuer):
     account = await issuer.person("new@example.com", password=None, roles=("USER",))
-    link = await people.invite(issuer.desk, account.subject, by=people.CLI)
+    link = await invitations.invite(issuer.desk, account.subject, by=people.CLI)
     await fill(issuer, link, email="root@example.com", roles="ADMIN", subject="x")
     after = await issuer.desk.store.accounts.get(account.subject)
     assert (after.email, after.roles) == ("new@example.com", ("USER",))
@@ -133,7 +133,7 @@ async def test_an_invited_person_cannot_choose_another_address_or_role(issuer):
 
 async def test_a_password_link_ends_what_was_signed_in_before(issuer):
     account = await issuer.sign_in()
-    link = await people.invite(issuer.desk, account.subject, by=people.CLI)
+    link = await invitations.invite(issuer.desk, account.subject, by=people.CLI)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(issuer.app), base_url=ISSUER) as http:
         page = await http.get(link)
         given = fields(page) | {"password": PASSWORD + " anew", "repeated": PASSWORD + " anew"}
@@ -144,7 +144,7 @@ async def test_a_password_link_ends_what_was_signed_in_before(issuer):
 
 
 async def test_a_link_is_not_followed_from_another_site(issuer):
-    link = await people.first_administrator(issuer.desk)
+    link = await invitations.first_administrator(issuer.desk)
     page = await issuer.http.get(link)
     headers = {"Origin": "https://evil.example"}
     answer = await issuer.http.post("/welcome", data=fields(page) | GOOD, headers=headers)
@@ -154,7 +154,7 @@ async def test_a_link_is_not_followed_from_another_site(issuer):
 
 async def test_the_audit_trail_never_holds_the_link(issuer):
     account = await issuer.person("new@example.com", password=None)
-    link = await people.invite(issuer.desk, account.subject, by=people.CLI)
+    link = await invitations.invite(issuer.desk, account.subject, by=people.CLI)
     await fill(issuer, link)
     events = await issuer.desk.store.events.list()
     assert link.partition("=")[2] not in repr(events)

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _prepare(config: Config) -> str | None:
     """Bring the database and the keys into being before any worker starts; the answer is the first administrator's link."""
-    from carnet.issuer.accounts.people import first_administrator
+    from carnet.issuer.accounts.invitations import first_administrator
 
     async with opened(config) as desk:
         return await first_administrator(desk)

@@ -50,7 +50,8 @@ def _person(parser: ArgumentParser) -> None:
 
 
 def _create(arguments: Namespace) -> int:
-    from carnet.issuer.accounts.people import CLI, create, invite
+    from carnet.issuer.accounts.invitations import invite
+    from carnet.issuer.accounts.people import CLI, create
 
     password = _password() if arguments.password_stdin else None
 
@@ -180,7 +181,8 @@ def _change(arguments: Namespace, change: "Callable[[Desk, str], Awaitable[objec
 
 
 def _invite(arguments: Namespace) -> int:
-    from carnet.issuer.accounts.people import CLI, invite
+    from carnet.issuer.accounts.invitations import invite
+    from carnet.issuer.accounts.people import CLI
 
     async def work(desk: "Desk") -> "tuple[Account, str]":
         account = await _find(desk, arguments.person)
@@ -214,8 +216,8 @@ async def _find(desk: "Desk", person: str) -> "Account":
 
 @contextmanager
 def _refusals() -> Iterator[None]:
+    from carnet.issuer.accounts.errors import BadEmailError, BadNameError, BadRoleError, PersonError
     from carnet.issuer.accounts.password_rule import WeakPasswordError
-    from carnet.issuer.accounts.people import BadEmailError, BadNameError, BadRoleError, PersonError
 
     try:
         yield

@@ -3,33 +3,23 @@
 Each change is one compare-and-swap with the revocations that follow from it, and a line of the audit trail.
 """
 
-import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from msgspec.structs import replace
 
 from carnet.issuer.accounts import password_rule
+from carnet.issuer.accounts.details import checked_email, checked_name, checked_roles
+from carnet.issuer.accounts.errors import ContentionError, EmailTakenError, LastAdministratorError, UnknownPersonError
 from carnet.issuer.desk import Desk
-from carnet.issuer.opaque import Opaque, fresh_name
+from carnet.issuer.opaque import fresh_name
 from carnet.issuer.revoking import entry, entry_lifetime
-from carnet.issuer.storage.ports import AlreadyExistsError, Fresh, StaleError
-from carnet.issuer.storage.records import Account, Artifact, Event, PasswordHash, Revocation
+from carnet.issuer.storage.ports import AlreadyExistsError, StaleError
+from carnet.issuer.storage.records import Account, Event, PasswordHash, Revocation
 
 ADMIN = "ADMIN"
 """The role whose holders administer the issuer."""
 
-MAX_ROLES = 32
-MAX_NAME = 200
-MAX_EMAIL = 254
-
-_ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
-_EMAIL = re.compile(r"[^@\s<>\"'(),:;\\]{1,64}@[^@\s<>\"'(),:;\\]{1,190}\Z")
-_FIRST = "first-administrator"
-_MOST_LINKS = 1_000
-"""For one purpose, until the ended ones are swept away."""
 _ATTEMPTS = 5
 
 
@@ -42,78 +32,6 @@ class Actor:
 
 
 CLI = Actor("cli")
-
-
-class PersonError(Exception):
-    """A change that is refused; the sentence says what to do. Pages have it as `person.<key>` in their catalogues."""
-
-    key: ClassVar[str]
-    sentence: ClassVar[str]
-    field: ClassVar[str | None] = None
-    """The field that is to be mended, if it is one."""
-
-    def __init__(self) -> None:
-        super().__init__(self.sentence)
-
-
-class EmailTakenError(PersonError):
-    key = "email_taken"
-    field = "email"
-    sentence = "There is an account with this email address already."
-
-
-class BadEmailError(PersonError):
-    key = "bad_email"
-    field = "email"
-    sentence = "This is not an email address: give one such as name@example.com."
-
-
-class BadNameError(PersonError):
-    key = "bad_name"
-    field = "name"
-    sentence = f"A name has at most {MAX_NAME} characters, and no control characters."
-
-
-class BadRoleError(PersonError):
-    key = "bad_role"
-    field = "roles"
-    sentence = (
-        "A role is 1 to 64 letters, digits or _ . : - and begins with a letter or digit; "
-        f"an account has at most {MAX_ROLES}."
-    )
-
-
-class UnknownPersonError(PersonError):
-    key = "unknown"
-    sentence = "There is no such account."
-
-
-class DisabledError(PersonError):
-    key = "disabled"
-    sentence = "This account is disabled: enable it first."
-
-
-class LastAdministratorError(PersonError):
-    key = "last_administrator"
-    sentence = f"This is the last {ADMIN} who can sign in: give the role to somebody else first."
-
-
-class LinkSpentError(PersonError):
-    key = "link_spent"
-    sentence = "This link has been used, has expired or was replaced by a newer one: ask for a new one."
-
-
-class ContentionError(PersonError):
-    key = "contention"
-    sentence = "The account was being changed by somebody else at the same time: look at it and try again."
-
-
-@dataclass(frozen=True, slots=True)
-class Invitation:
-    """What a one-time link is good for."""
-
-    account: Account | None
-    """Whose password it sets; None: it makes the first administrator."""
 
 
 async def create(
@@ -133,75 +51,8 @@ async def create(
     email, name, roles = checked_email(email), checked_name(name), checked_roles(roles)
     if await desk.store.accounts.by_email(email) is not None:
         raise EmailTakenError
-    hashed = await _accepted(desk, password, email, name) if password is not None else None
-    return await _add(desk, email, name, roles, hashed, by)
-
-
-async def invite(desk: Desk, subject: str, *, by: Actor) -> str:
-    """Make a one-time link with which the person chooses a password; the links made before stop working.
-
-    The answer is a URL that holds a secret: it is shown once, to whom asked for it.
-    """
-    account = await _get(desk, subject)
-    if account.disabled_at is not None:
-        raise DisabledError
-    link = await _link(desk, purpose=f"invitation:{subject}", subject=subject)
-    await note(desk, "account.invited", account, by)
-    return link
-
-
-async def first_administrator(desk: Desk) -> str | None:
-    """A one-time link that makes the first administrator; None once there is any account."""
-    if await desk.store.accounts.count():
-        return None
-    return await _link(desk, purpose=_FIRST, subject=None)
-
-
-async def invitation(desk: Desk, token: str) -> Invitation:
-    """Look at a one-time link without spending it.
-
-    Raises:
-        LinkSpentError: it is not, or no longer, good for anything.
-    """
-    found = await desk.store.artifacts.get("invitation", Opaque(token).digest, at=desk.ambient.now())
-    if not isinstance(found, Artifact):
-        raise LinkSpentError
-    if found.subject is None:
-        if not (found.family or "").startswith(f"{_FIRST}.") or await desk.store.accounts.count():
-            raise LinkSpentError
-        return Invitation(None)
-    account = await desk.store.accounts.get(found.subject)
-    if account is None or account.disabled_at is not None:
-        raise LinkSpentError
-    return Invitation(account)
-
-
-async def accept(
-    desk: Desk, token: str, *, email: str, name: str | None, password: str, address: str | None = None
-) -> Account:
-    """Spend a one-time link: make the first administrator, or set the invited person's password and name.
-
-    All that can be refused is refused before the link is spent. `email` counts for the first administrator alone.
-
-    Raises:
-        PersonError, WeakPasswordError, PasswordsBusyError.
-    """
-    invited = (await invitation(desk, token)).account
-    name = checked_name(name)
-    email = invited.email if invited else checked_email(email)
-    hashed = await _accepted(desk, password, email, name)
-    if not isinstance(
-        await desk.store.artifacts.spend("invitation", Opaque(token).digest, at=desk.ambient.now()), Fresh
-    ):
-        raise LinkSpentError
-    if invited is None:
-        return await _add(desk, email, name, (ADMIN,), hashed, Actor(_FIRST, address))
-    return await _change_password(
-        desk,
-        invited.subject,
-        lambda account: replace(account, password=hashed, name=name),
-        by=Actor(invited.subject, address),
-    )
+    hashed = await accepted_password(desk, password, email, name) if password is not None else None
+    return await add(desk, email, name, roles, hashed, by)
 
 
 async def set_password(desk: Desk, subject: str, password: str, *, by: Actor) -> Account:
@@ -210,9 +61,9 @@ async def set_password(desk: Desk, subject: str, password: str, *, by: Actor) ->
     Raises:
         PersonError, WeakPasswordError, PasswordsBusyError.
     """
-    account = await _get(desk, subject)
-    hashed = await _accepted(desk, password, account.email, account.name)
-    return await _change_password(desk, subject, lambda account: replace(account, password=hashed), by=by)
+    account = await get(desk, subject)
+    hashed = await accepted_password(desk, password, account.email, account.name)
+    return await change_password(desk, subject, lambda account: replace(account, password=hashed), by=by)
 
 
 async def set_roles(desk: Desk, subject: str, roles: Iterable[str], *, by: Actor) -> Account:
@@ -253,14 +104,14 @@ async def enable(desk: Desk, subject: str, *, by: Actor) -> Account:
 
 async def sign_out_everywhere(desk: Desk, subject: str, *, by: Actor) -> None:
     """End all sessions and everything that apps hold; guards refuse the access tokens that are out."""
-    account = await _get(desk, subject)
+    account = await get(desk, subject)
     await desk.store.sessions.end_all(subject, at=desk.ambient.now(), lifetime=entry_lifetime(desk.config))
     await note(desk, "account.signed_out_everywhere", account, by)
 
 
 async def remove(desk: Desk, subject: str, *, by: Actor) -> None:
     """Delete an account with all that belongs to it."""
-    account = await _get(desk, subject)
+    account = await get(desk, subject)
     await _keep_an_administrator(desk, account)
     now = desk.ambient.now()
     taken_back = entry("subject", subject, desk.config, at=now, epoch=account.epoch + 1)
@@ -272,7 +123,7 @@ async def remove(desk: Desk, subject: str, *, by: Actor) -> None:
 async def revoke_app(desk: Desk, subject: str, client_id: str, *, by: Actor) -> int:
     """Take back what an app holds of a person, and the consent; the answer is how many refresh tokens ended."""
     now = desk.ambient.now()
-    account = await _get(desk, subject)
+    account = await get(desk, subject)
     held = {
         token.family
         for token in await desk.store.artifacts.families(subject, at=now)
@@ -312,38 +163,20 @@ async def note(
     )
 
 
-def checked_email(email: str) -> str:
-    """Raises BadEmailError."""
-    email = unicodedata.normalize("NFC", email.strip())
-    if len(email) > MAX_EMAIL or not _EMAIL.match(email) or not email.isprintable():
-        raise BadEmailError
-    return email
+async def accepted_password(desk: Desk, password: str, email: str, name: str | None) -> PasswordHash:
+    """Hash a password that may be chosen by this person.
 
-
-def checked_name(name: str | None) -> str | None:
-    """Raises BadNameError."""
-    name = " ".join(unicodedata.normalize("NFC", name or "").split(" ")).strip()
-    if len(name) > MAX_NAME or not name.isprintable():
-        raise BadNameError
-    return name or None
-
-
-def checked_roles(roles: Iterable[str]) -> tuple[str, ...]:
-    """Each once, in order. Raises BadRoleError."""
-    unique = tuple(sorted(set(roles)))
-    if len(unique) > MAX_ROLES or not all(_ROLE.match(role) for role in unique):
-        raise BadRoleError
-    return unique
-
-
-async def _accepted(desk: Desk, password: str, email: str, name: str | None) -> PasswordHash:
+    Raises:
+        WeakPasswordError, PasswordsBusyError.
+    """
     password_rule.check(password, email=email, name=name)
     return await desk.passwords.hash(password)
 
 
-async def _add(
+async def add(
     desk: Desk, email: str, name: str | None, roles: tuple[str, ...], password: PasswordHash | None, by: Actor
 ) -> Account:
+    """Store an account whose details have been checked. Raises EmailTakenError."""
     now = desk.ambient.now()
     account = Account(
         subject=fresh_name(desk.ambient),
@@ -362,11 +195,12 @@ async def _add(
     return account
 
 
-async def _change_password(desk: Desk, subject: str, alter: Callable[[Account], Account], *, by: Actor) -> Account:
+async def change_password(desk: Desk, subject: str, alter: Callable[[Account], Account], *, by: Actor) -> Account:
+    """Swap the account as `alter` has it, with its new password, and sign the person out everywhere."""
     _, account = await _change(desk, subject, alter)
     await desk.store.sessions.end_all(subject, at=desk.ambient.now(), lifetime=entry_lifetime(desk.config))
     await note(desk, "password.set", account, by)
-    return await _get(desk, subject)
+    return await get(desk, subject)
 
 
 async def _change(
@@ -377,7 +211,7 @@ async def _change(
     `guarded`: the change would take an administrator away. `revoking`: it raises the epoch.
     """
     for _ in range(_ATTEMPTS):
-        before = await _get(desk, subject)
+        before = await get(desk, subject)
         after = alter(before)
         if after == before:
             return before, after
@@ -412,30 +246,9 @@ def _administers(account: Account) -> bool:
     return ADMIN in account.roles and account.disabled_at is None and account.password is not None
 
 
-async def _get(desk: Desk, subject: str) -> Account:
+async def get(desk: Desk, subject: str) -> Account:
+    """Raises UnknownPersonError."""
     account = await desk.store.accounts.get(subject)
     if account is None:
         raise UnknownPersonError
     return account
-
-
-async def _link(desk: Desk, *, purpose: str, subject: str | None) -> str:
-    """Make a link and end the ones before. An ended family takes nothing more, so each link has the next of its purpose."""
-    now = desk.ambient.now()
-    token = Opaque.fresh(desk.ambient)
-    for number in range(1, _MOST_LINKS):
-        family = f"{purpose}.{number}"
-        await desk.store.artifacts.revoke_family(family, at=now)
-        stored = await desk.store.artifacts.put(
-            Artifact(
-                kind="invitation",
-                digest=token.digest,
-                family=family,
-                subject=subject,
-                created_at=now,
-                expires_at=now + desk.config.lifetimes.invitation,
-            )
-        )
-        if stored:
-            return f"{desk.config.issuer}/welcome?invitation={token.value}"
-    raise ContentionError

@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from carnet.ambient import Instant, lapsed
-from carnet.issuer.accounts import people
+from carnet.issuer.accounts import invitations, people
 from carnet.issuer.accounts.apps import apps_of
-from carnet.issuer.accounts.people import Actor, PersonError, UnknownPersonError
+from carnet.issuer.accounts.errors import PersonError, UnknownPersonError
+from carnet.issuer.accounts.people import Actor
 from carnet.issuer.admin import Administrator, acting_administrator, administrator
 from carnet.issuer.browser import alive, check_form, csrf_field, link_parameters
 from carnet.issuer.desk import Desk
@@ -75,7 +76,7 @@ async def invite(request: Request, desk: Desk) -> Response:
             roles=(form.get("roles") or "").split(),
             by=who.actor,
         )
-        link = await people.invite(desk, account.subject, by=who.actor)
+        link = await invitations.invite(desk, account.subject, by=who.actor)
     except PersonError as error:
         return _render(
             request, desk, who, "admin_invite", status=422, given=form, error=f"person.{error.key}", field=error.field
@@ -127,7 +128,7 @@ async def send_link(request: Request, desk: Desk) -> Response:
     who, _ = await _asked(request, desk, back=_place(request))
     account = await _account(request, desk)
     try:
-        link = await people.invite(desk, account.subject, by=who.actor)
+        link = await invitations.invite(desk, account.subject, by=who.actor)
     except PersonError as error:
         return await _refused(request, desk, who, error)
     return _link(request, desk, who, account, link)

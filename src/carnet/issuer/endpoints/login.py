@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from carnet.issuer.accounts.people import MAX_EMAIL, Actor, note
+from carnet.issuer.accounts.details import MAX_EMAIL
+from carnet.issuer.accounts.people import Actor, note
 from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters, sign_in, visit
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint

@@ -3,9 +3,10 @@
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from carnet.issuer.accounts import people
+from carnet.issuer.accounts import invitations
+from carnet.issuer.accounts.errors import LinkSpentError, PersonError
 from carnet.issuer.accounts.password_rule import MIN_LENGTH, WeakPasswordError
-from carnet.issuer.accounts.people import ADMIN, LinkSpentError, PersonError
+from carnet.issuer.accounts.people import ADMIN
 from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters, sign_in, visit
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
@@ -32,7 +33,7 @@ async def enter(request: Request, desk: Desk) -> Response:
     if password != (form.get("repeated") or ""):
         return await _form(request, desk, seen, form, error="password.differ", field="repeated")
     try:
-        account = await people.accept(
+        account = await invitations.accept(
             desk,
             form.get("invitation") or "",
             email=form.get("email") or "",
@@ -57,7 +58,7 @@ async def _form(
 ) -> Response:
     token = given.get("invitation") or ""
     try:
-        invited = (await people.invitation(desk, token)).account
+        invited = (await invitations.invitation(desk, token)).account
     except LinkSpentError:
         raise RefusalError(410, "link_spent") from None
     return desk.pages.render(
