@@ -1,7 +1,5 @@
 """Browser-based apps BCP section 6.1: what a browser back end keeps for a browser, and where."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -9,6 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from carnet.ambient import Ambient, Instant
+from carnet.jose import JoseError, base64url
 from carnet.sealing import SealBrokenError, Sealer
 
 
@@ -54,13 +53,12 @@ class SealedSessions:
         self._decoder = msgspec.json.Decoder(Session)
 
     async def save(self, session: Session, *, replacing: str | None = None) -> str:
-        return urlsafe_b64encode(self._sealer.seal(msgspec.json.encode(session))).rstrip(b"=").decode("ascii")
+        return base64url.text(self._sealer.seal(msgspec.json.encode(session)))
 
     async def load(self, value: str) -> Session | None:
         try:
-            sealed = urlsafe_b64decode(value + "=" * (-len(value) % 4))
-            return self._decoder.decode(self._sealer.open(sealed))
-        except (SealBrokenError, Error, ValueError, msgspec.MsgspecError):
+            return self._decoder.decode(self._sealer.open(base64url.decode_text(value)))
+        except (SealBrokenError, JoseError, msgspec.MsgspecError):
             return None
 
     async def forget(self, value: str) -> None:

@@ -3,8 +3,6 @@
 import hmac
 import logging
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -17,6 +15,7 @@ from carnet.ambient import Ambient, Instant, lapsed
 from carnet.guard.browser.id_tokens import IdTokenError, IdTokens
 from carnet.guard.browser.session import Session
 from carnet.guard.issuer_client import GrantRefusedError, IssuerClient, IssuerUnavailableError, TokenAnswer
+from carnet.jose import JoseError, base64url
 from carnet.oauth import pkce
 from carnet.oauth.parameters import Parameters
 from carnet.sealing import SealBrokenError, Sealer
@@ -111,8 +110,7 @@ class SignIn:
 
     def seal(self, attempt: Attempt) -> str:
         """The value of the attempt's cookie."""
-        sealed = self._sealer.seal(msgspec.json.encode(attempt), context=attempt.name.encode())
-        return urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
+        return base64url.text(self._sealer.seal(msgspec.json.encode(attempt), context=attempt.name.encode()))
 
     def open(self, response: Parameters, cookies: Mapping[str, str]) -> Attempt:
         """The attempt that an authorization response belongs to.
@@ -123,9 +121,9 @@ class SignIn:
         name = attempt_name(response.get("state") or "")
         value = cookies.get(name, "")
         try:
-            opened = self._sealer.open(urlsafe_b64decode(value + "=" * (-len(value) % 4)), context=name.encode())
+            opened = self._sealer.open(base64url.decode_text(value), context=name.encode())
             attempt = self._decoder.decode(opened)
-        except (SealBrokenError, Error, ValueError, msgspec.MsgspecError):
+        except (SealBrokenError, JoseError, msgspec.MsgspecError):
             raise SignInError("sign_in_expired", "This browser has begun no sign-in with this state.") from None
         if lapsed(attempt.began_at + ATTEMPT_SECONDS, at=self._ambient.now()):
             raise SignInError("sign_in_expired", "The sign-in was begun too long ago.")
@@ -230,4 +228,4 @@ class SignIn:
 
     def _random(self) -> str:
         """256 bits, in characters that a code verifier may have (RFC 7636 section 4.1)."""
-        return urlsafe_b64encode(self._ambient.entropy(32)).rstrip(b"=").decode("ascii")
+        return base64url.text(self._ambient.entropy(32))
