@@ -18,7 +18,7 @@ from carnet.issuer.app import open_desk
 from carnet.issuer.config import Config
 from carnet.jose import SigningKey
 from carnet.testing.http_browser import HttpBrowser
-from carnet.testing.running import RunningDemo, running_demo
+from carnet.testing.running import RunningDemo, carnet, running_demo
 
 REDIRECT_URI = "http://127.0.0.1:1/callback"
 """Nothing listens there: the test reads the redirect's query."""
@@ -28,7 +28,13 @@ SCOPE = "openid offline_access stock:read stock:write orders:read orders:write i
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory) -> Iterator[RunningDemo]:
-    with running_demo(tmp_path_factory.mktemp("demo")) as demo:
+    """Its issuer publishes two keys from the beginning: ES256, which signs, and RS256, which would in ten minutes."""
+    data = tmp_path_factory.mktemp("demo")
+    for algorithm, command in (("ES256", "list"), ("RS256", "rotate")):
+        settings = data / f"{algorithm}.toml"
+        settings.write_text(f'data = "issuer"\nsigning_algorithm = "{algorithm}"\n')
+        carnet("key", command, "--config", str(settings))
+    with running_demo(data) as demo:
         yield demo
 
 
@@ -125,16 +131,22 @@ def admin_tokens(app) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def issuer_key(demo) -> SigningKey:
-    """The demo issuer's very own key, out of its database: what it signs differs from a real token in nothing but its claims."""
+def issuer_keys(demo) -> dict[str, SigningKey]:
+    """The demo issuer's very own keys by their algorithm, out of its database."""
     config = msgspec.toml.decode((demo.data / "carnet.toml").read_bytes())
     settings = Config(issuer=config["issuer"], port=config["port"], data=demo.data / config["data"])
 
-    async def read() -> SigningKey:
+    async def read() -> dict[str, SigningKey]:
         desk = await open_desk(settings, SYSTEM, secret=None)
         try:
-            return await desk.keyring.signing_key()
+            return {record.alg: desk.keyring._open(record) for record in await desk.store.signing_keys.list()}
         finally:
             await desk.store.close()
 
     return asyncio.run(read())
+
+
+@pytest.fixture(scope="session")
+def issuer_key(issuer_keys) -> SigningKey:
+    """What it signs differs from a real token in nothing but its claims."""
+    return issuer_keys["ES256"]

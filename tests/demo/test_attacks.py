@@ -80,6 +80,10 @@ def test_a_token_signed_again_with_the_same_claims_is_let_in(send, claims, issue
     assert send(sign_jwt(claims, issuer_key, typ="at+jwt")).status_code == 200
 
 
+def test_a_token_signed_with_the_other_published_key_is_let_in(send, claims, issuer_keys):
+    assert send(sign_jwt(claims, issuer_keys["RS256"], typ="at+jwt")).status_code == 200
+
+
 @pytest.mark.spec("RFC 6750", "3.1", "MUST")
 def test_no_token_gets_a_challenge_without_an_error(demo, service):
     response = httpx2.get(demo.urls[service] + ROUTES[service], trust_env=False)
@@ -106,11 +110,12 @@ def test_alg_none_is_refused_in_every_case_variation(send, user_tokens, name):
 
 @pytest.mark.spec("RFC 8725", "3.1", "MUST")
 @pytest.mark.parametrize("alg", ["HS256", "HS384", "HS512"])
-def test_an_hmac_keyed_with_the_public_key_is_refused(send, demo, user_tokens, alg):
-    """The confusion of ES256 or RS256 with HS256: in each form in which a library could take the public key for a secret."""
-    header, payload, _ = segments(user_tokens["access_token"])
+@pytest.mark.parametrize("confused", ["ES256", "RS256"])
+def test_an_hmac_keyed_with_the_public_key_is_refused(send, demo, user_tokens, confused, alg):
+    """In each form in which a library could take the public key for a secret."""
+    _, payload, _ = segments(user_tokens["access_token"])
     published = httpx2.get(demo.urls["issuer"] + "/jwks", trust_env=False)
-    jwk = next(key for key in published.json()["keys"] if key["kid"] == header["kid"])
+    jwk = next(key for key in published.json()["keys"] if key["alg"] == confused)
     secrets = [
         public_pem(jwk).strip().encode(),
         public_pem(jwk).encode(),
@@ -120,10 +125,20 @@ def test_an_hmac_keyed_with_the_public_key_is_refused(send, demo, user_tokens, a
         jwk.get("x", jwk.get("n", "")).encode(),
         b"",
     ]
-    signed = f"{encoded(header | {'alg': alg})}.{encoded(payload | {'roles': ['ADMIN']})}"
+    header = {"alg": alg, "kid": jwk["kid"], "typ": "at+jwt"}
+    signed = f"{encoded(header)}.{encoded(payload | {'roles': ['ADMIN']})}"
     digest = getattr(hashlib, alg.replace("HS", "sha"))
     for secret in secrets:
         assert refused(send(f"{signed}.{encoded(hmac.digest(secret, signed.encode(), digest))}"))
+
+
+@pytest.mark.spec("RFC 8725", "3.1", "MUST")
+def test_a_key_is_not_used_with_another_algorithm_of_its_kind(send, claims, issuer_keys):
+    """A genuine RSA key and a genuine signature, but the header names another algorithm than the key is for."""
+    key = issuer_keys["RS256"]
+    for alg in ("RS384", "PS256", "ES256", "rs256", "RS256 "):
+        signed = f"{encoded({'alg': alg, 'kid': key.kid, 'typ': 'at+jwt'})}.{encoded(claims)}"
+        assert refused(send(f"{signed}.{encoded(key.sign(signed.encode()))}"))
 
 
 def public_pem(jwk: dict) -> str:

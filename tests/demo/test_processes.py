@@ -116,6 +116,20 @@ def test_a_taken_port_is_said_in_one_line(tmp_path):
     assert not (tmp_path / "demo").exists()
 
 
+def test_a_second_demo_on_the_same_data_is_refused_in_one_line(demo):
+    done = demo_command("--data", str(demo.data), "--base-port", str(free_base_port()))
+    assert done.returncode == 1
+    assert done.stderr == f"carnet: another demo runs on {demo.data}: end it, or give another --data.\n"
+
+
+def test_a_data_directory_that_cannot_be_made_is_said_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = demo_command("--data", str(tmp_path / "file" / "demo"), "--base-port", str(free_base_port()))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     "options",
     [

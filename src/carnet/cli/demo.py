@@ -5,6 +5,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from carnet.cli.deployment import one_line
 from carnet.cli.errors import CommandError, UsageError
 
 HIGHEST_BASE = 65_525
@@ -51,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(f"the demo needs {error.name}: install carnet[demo].") from None
     asked = Asked(arguments.data, arguments.base_port, arguments.access_token_lifetime, arguments.json)
     try:
-        asyncio.run(run_demo(asked))
+        with one_line():
+            asyncio.run(run_demo(asked))
     except (CannotStartError, PartDiedError) as error:
         raise CommandError(str(error)) from None
     return 0

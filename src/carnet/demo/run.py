@@ -1,10 +1,12 @@
 """The demo from its start to its end: registers the sample people and clients, starts the parts, and ends them together."""
 
 import asyncio
+import fcntl
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -41,7 +43,7 @@ async def run(asked: Asked) -> None:
     """Run the demo until it is told to end by SIGINT, SIGTERM or SIGHUP.
 
     Raises:
-        CannotStartError: a port is taken.
+        CannotStartError: a port is taken, or another demo runs on the same data.
         PartDiedError: a part did not come up, or ended by itself; the others have been ended.
     """
     told = asyncio.Event()
@@ -51,7 +53,8 @@ async def run(asked: Asked) -> None:
     ports = parts.ports(asked.base_port)
     _refuse_taken(ports)
     os.umask(0o077)  # the database, its secret key and the logs are their owner's alone
-    async with Processes(asked.data / "logs", _surroundings()) as processes:
+    asked.data.mkdir(parents=True, exist_ok=True)
+    async with _alone(asked.data), Processes(asked.data / "logs", _surroundings()) as processes:
         show = asyncio.create_task(_show(asked, ports, processes, progress))
         end = asyncio.create_task(told.wait())
         await asyncio.wait((show, end), return_when=asyncio.FIRST_COMPLETED)
@@ -92,6 +95,17 @@ def _refuse_taken(ports: dict[str, int]) -> None:
                 f"port {port}, which the {name} would have, is taken: choose others with --base-port, "
                 f"such as --base-port {ports['issuer'] + 1000}."
             )
+
+
+@asynccontextmanager
+async def _alone(data: Path) -> AsyncIterator[None]:
+    """Two demos on the same data would take each other's clients away."""
+    with (data / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotStartError(f"another demo runs on {data}: end it, or give another --data.") from None
+        yield
 
 
 def _surroundings() -> dict[str, str]:
