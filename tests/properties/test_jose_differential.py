@@ -1,0 +1,112 @@
+"""Carnet beside two peers on the same tokens: nothing that only Carnet accepts, and the same content wherever several accept."""
+
+import json
+import warnings
+from base64 import urlsafe_b64encode
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carnet.jose import JoseError, KeySet, SigningKey
+from carnet.jose.jws import verify_compact
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # their own deprecations
+    import joserfc.jwk
+    import joserfc.jws
+    import jwcrypto.jwk
+    import jwcrypto.jws
+
+pytestmark = pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
+
+ALGORITHMS = ("HS256", "RS256", "PS256", "ES256")
+
+
+@cache
+def key_of(alg):
+    return SigningKey.from_jwk(SigningKey.generate(alg).to_jwk() | {"kid": "k"}, alg=alg)
+
+
+@cache
+def peer_keys(alg):
+    jwk = key_of(alg).to_jwk() if alg == "HS256" else key_of(alg).public().to_jwk()
+    return joserfc.jwk.import_key(jwk), jwcrypto.jwk.JWK(**jwk)
+
+
+def carnet(alg, token):
+    try:
+        return verify_compact(token, KeySet([key_of(alg).public()]), algorithms=[alg]).payload
+    except JoseError:
+        return None
+
+
+def by_joserfc(alg, token):
+    try:
+        return joserfc.jws.deserialize_compact(token.encode(), peer_keys(alg)[0], algorithms=[alg]).payload
+    except Exception:  # noqa: BLE001 - whatever it raises, it did not accept
+        return None
+
+
+def by_jwcrypto(alg, token):
+    try:
+        found = jwcrypto.jws.JWS()
+        found.allowed_algs = [alg]
+        found.deserialize(token, peer_keys(alg)[1])
+    except Exception:  # noqa: BLE001
+        return None
+    return found.payload
+
+
+def encoded(octets):
+    return urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+
+spaces = st.sampled_from(["", " ", "\n", "\t "])
+names = st.sampled_from(["kid", "typ", "cty", "x", "crit", "b64", "jwk", "zip", "\\u0061lg"])
+values = st.sampled_from(
+    ['"k"', '"JWT"', '"x"', "1", "null", "true", "[]", '["x"]', '["b64"]', "{}", '"\\ud800"', "1e400", "NaN"]
+)
+
+
+@st.composite
+def headers(draw):
+    """The text of a header: mostly a good one, with members, spaces and spellings that parsers disagree on."""
+    alg = draw(st.sampled_from(ALGORITHMS))
+    members = [f'"alg":{draw(spaces)}"{alg}"'] + [
+        f'"{draw(names)}"{draw(spaces)}:{draw(values)}' for _ in range(draw(st.integers(0, 2)))
+    ]
+    text = "{" + ",".join(draw(st.permutations(members))) + "}" + draw(spaces)
+    return alg, draw(st.sampled_from([text, text, text, "\ufeff" + text, f"[{text}]", text + "}"])).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+@given(headers(), st.binary(max_size=12))
+@settings(deadline=None, max_examples=200)
+def test_no_header_that_an_honest_key_signed_is_accepted_by_carnet_alone(header, payload):
+    alg, text = header
+    signed = f"{encoded(text)}.{encoded(payload)}"
+    token = f"{signed}.{encoded(key_of(alg).sign(signed.encode()))}"
+    found = carnet(alg, token)
+    if found is None:
+        return
+    assert found == payload
+    assert payload in {by_joserfc(alg, token), by_jwcrypto(alg, token)}
+
+
+@given(st.sampled_from(ALGORITHMS), st.data())
+@settings(deadline=None, max_examples=200)
+def test_no_spelling_of_a_good_token_is_accepted_by_carnet_alone(alg, data):
+    key = key_of(alg)
+    signed = f"{encoded(json.dumps({'alg': alg, 'kid': 'k'}).encode())}.{encoded(b'content')}"
+    token = f"{signed}.{encoded(key.sign(signed.encode()))}"
+    position = data.draw(st.integers(0, len(token)))
+    change = data.draw(st.sampled_from(["", "=", ".", "A", "-", "_", "+", "\n", " ", "\0", "é"]))
+    spoilt = token[:position] + change + token[position + data.draw(st.integers(0, 1)) :]
+    found = carnet(alg, spoilt)
+    if found is None:
+        return
+    assert spoilt == token
+    assert by_joserfc(alg, token) == by_jwcrypto(alg, token) == found == b"content"
