@@ -21,7 +21,7 @@ LONGEST_POLL = 25
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-async def snapshot(request: Request, desk: Desk) -> Response:
+async def snapshot(_request: Request, desk: Desk) -> Response:
     """All entries that count, as `carnet.feed.messages.read_snapshot` reads them."""
     body = await desk.publisher.snapshot()
     return Response(body, media_type="application/octet-stream", headers=_HEADERS)
