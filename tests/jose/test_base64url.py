@@ -42,7 +42,23 @@ def test_of_all_spellings_of_up_to_three_characters_exactly_the_canonical_ones_a
 
 
 @pytest.mark.parametrize(
-    "segment", [b"A", b"AAAAA", b"AAA=", b"AA==", b"AAAA=", b"AB", b"AAB", b"A\nAA", b"AAA ", b"+/8", b"\xe9AA\xe9"]
+    "segment",
+    [
+        b"A",
+        b"AAAAA",
+        b"AAA=",
+        b"AA==",
+        b"AAAA=",
+        b"AAAA\n\n\n\n",
+        b"AAAAAA\n\n\n\n",
+        b"AAAAAAA\n\n\n\n",
+        b"AB",
+        b"AAB",
+        b"A\nAA",
+        b"AAA ",
+        b"+/8",
+        b"\xe9AA\xe9",
+    ],
 )
 def test_every_other_spelling_is_refused(segment):
     with pytest.raises(MalformedError, match="base64url"):

@@ -1,0 +1,51 @@
+"""What the token core keeps to: every algorithm and key type is in its visible tuple, and only verifiers vouch for a token."""
+
+import ast
+from importlib import import_module
+from pathlib import Path
+
+import carnet.jose
+from carnet.jose.algorithms import SIGNATURES
+from carnet.jose.algorithms.signature import SignatureAlgorithm
+from carnet.jose.key_types import KEY_TYPES, KeyType
+
+JOSE = Path(carnet.jose.__file__).parent
+
+
+def modules(folder):
+    return [import_module(f"carnet.jose.{folder}.{path.stem}") for path in sorted((JOSE / folder).glob("*.py"))]
+
+
+def test_every_signature_algorithm_of_a_file_is_in_the_tuple():
+    offered = [
+        item
+        for module in modules("algorithms")
+        for item in getattr(module, "ALGORITHMS", ())
+        if isinstance(item, SignatureAlgorithm)
+    ]
+    assert sorted(item.name for item in offered) == sorted(item.name for item in SIGNATURES)
+    assert len({item.name for item in SIGNATURES}) == len(SIGNATURES)
+
+
+def test_every_key_type_of_a_file_is_in_the_tuple():
+    offered = {
+        item.kty for module in modules("key_types") for item in vars(module).values() if isinstance(item, KeyType)
+    }
+    assert offered == {item.kty for item in KEY_TYPES}
+
+
+def test_only_the_verifier_makes_a_verified():
+    makers = set()
+    for path in JOSE.parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "carnet.jose.verified":
+                makers |= {path.name for name in node.names if name.name in {"verified", "*"}}
+            elif isinstance(node, ast.Import) and any(name.name == "carnet.jose.verified" for name in node.names):
+                makers.add(path.name)
+    assert makers == {"jwt.py"}
+
+
+def test_what_explains_tokens_is_loaded_on_demand_and_nothing_else_is_there():
+    assert carnet.jose.inspect is import_module("carnet.jose.inspection").inspect
+    assert all(hasattr(carnet.jose, name) for name in carnet.jose.__all__)
+    assert not hasattr(carnet.jose, "none")
