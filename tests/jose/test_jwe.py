@@ -491,6 +491,8 @@ def test_a_key_survives_its_jwk(alg):
     token = encrypt_compact(CONTENT, key.public(), enc="A256GCM")
     assert decrypt_compact(token, [again], enc=ENCS).plaintext == CONTENT
     assert again.thumbprint() == key.thumbprint()
+    assert key.to_jwk().items() >= ({"kid": key.kid} if key.kid else {}).items()
+    assert ("kid" in key.to_jwk()) == (key.kid is not None)
     if key.to_jwk()["kty"] == "oct":
         with pytest.raises(InvalidKeyError, match="no public form"):
             key.public().to_jwk()

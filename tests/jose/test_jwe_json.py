@@ -249,6 +249,16 @@ def test_the_two_serializations_are_not_taken_for_each_other():
         decrypt_general(flattened(), [KEY], enc=ENCS)
 
 
+def test_a_protected_header_has_at_most_2048_characters():
+    empty = len(json.loads(flattened(headers={"x": ""}))["protected"])
+    longest = "y" * ((2048 - empty) * 3 // 4)
+    document = flattened(headers={"x": longest})
+    assert len(json.loads(document)["protected"]) == 2048
+    assert decrypt_flattened(document, [KEY], enc=ENCS).header["x"] == longest
+    with pytest.raises(TooLargeError):
+        decrypt_flattened(flattened(headers={"x": longest + "y"}), [KEY], enc=ENCS)
+
+
 def test_what_is_too_long_or_not_strict_json_is_not_read():
     padded = flattened().ljust(65_536)
     assert decrypt_flattened(padded, [KEY], enc=ENCS).plaintext == CONTENT

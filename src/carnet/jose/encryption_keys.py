@@ -164,8 +164,6 @@ class DecryptionKey(_BoundKey):
             InvalidKeyError: a choice that the algorithm does not have, or none where it needs one.
         """
         algorithm = key_management_algorithm(alg)
-        if curve is not None and enc is not None:
-            raise InvalidKeyError("A curve is for ECDH-ES and an enc is for dir; no key has both.")
         material = algorithm.generate(enc if curve is None else curve, entropy)
         return cls(algorithm, material, kid=kid, enc=_bound(enc, alg))
 
