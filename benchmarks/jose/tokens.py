@@ -302,13 +302,13 @@ def cache_hit(*, rounds: int, seconds: float) -> None:
     print(f"cache hit        carnet {statistics.median(times):8.2f} µs (a new string each time, its hash included)")
 
 
+CRYPTOGRAPHY = (
+    "import cryptography.hazmat.primitives.serialization, cryptography.hazmat.primitives.hmac; "
+    "from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa, x448, x25519"
+)
 IMPORTS = {
-    "cryptography's parts": "import cryptography.hazmat.primitives.serialization, cryptography.hazmat.primitives.hmac, "
-    "cryptography.hazmat.primitives.asymmetric.ec, cryptography.hazmat.primitives.asymmetric.rsa, "
-    "cryptography.hazmat.primitives.asymmetric.padding, cryptography.hazmat.primitives.asymmetric.ed25519, "
-    "cryptography.hazmat.primitives.asymmetric.ed448, cryptography.hazmat.primitives.asymmetric.mldsa, "
-    "cryptography.hazmat.primitives.asymmetric.x25519, cryptography.hazmat.primitives.asymmetric.x448, "
-    "cryptography.hazmat.primitives.ciphers.aead, cryptography.hazmat.primitives.keywrap",
+    "cryptography's parts": CRYPTOGRAPHY,
+    "and msgspec": CRYPTOGRAPHY + "; import msgspec",
     "carnet": "import carnet.jose",
     "pyjwt": "import jwt",
     "joserfc": "import joserfc.jwt",

@@ -180,3 +180,13 @@ def test_an_array_is_written_and_read_back():
     assert parse_array(encode_array(value)) == ("salt", 'na"me', {"a": (1, None, True)})
     with pytest.raises(MalformedError):
         encode_array([float("nan")])
+
+
+def test_an_array_is_sixteen_deep_at_most():
+    deep = [1]
+    for _ in range(15):
+        deep = [deep]
+    assert parse_array(encode_array(deep))
+    for act in (encode_array, lambda value: parse_array(json.dumps(value).encode())):
+        with pytest.raises(MalformedError, match="deep"):
+            act([deep])

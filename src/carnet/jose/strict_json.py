@@ -113,20 +113,13 @@ def _freeze(members: dict[str, Any], depth: int) -> int:
         elif kind is int:
             if not -MAX_INTEGER <= value <= MAX_INTEGER:
                 raise _too_big()
-        elif kind is list:
-            members[name], inner = _frozen_array(value, depth + 1)
+        elif kind is list or kind is dict:
+            members[name], inner = _frozen(value, depth + 1)
             strings += inner
-        elif kind is dict:
-            if depth == MAX_DEPTH:
-                raise _too_deep()
-            strings += _freeze(value, depth + 1)
-            members[name] = JsonObject(value)
     return strings
 
 
 def _frozen_array(values: list[Any], depth: int) -> tuple[tuple[Any, ...], int]:
-    if depth > MAX_DEPTH:
-        raise _too_deep()
     strings = 0
     for index, value in enumerate(values):
         kind = value.__class__
@@ -135,15 +128,19 @@ def _frozen_array(values: list[Any], depth: int) -> tuple[tuple[Any, ...], int]:
         elif kind is int:
             if not -MAX_INTEGER <= value <= MAX_INTEGER:
                 raise _too_big()
-        elif kind is list:
-            values[index], inner = _frozen_array(value, depth + 1)
+        elif kind is list or kind is dict:
+            values[index], inner = _frozen(value, depth + 1)
             strings += inner
-        elif kind is dict:
-            if depth == MAX_DEPTH:
-                raise _too_deep()
-            strings += _freeze(value, depth + 1)
-            values[index] = JsonObject(value)
     return tuple(values), strings
+
+
+def _frozen(value: dict[str, Any] | list[Any], depth: int) -> tuple[JsonValue, int]:
+    if depth > MAX_DEPTH:
+        raise _too_deep()
+    if isinstance(value, list):
+        return _frozen_array(value, depth)
+    strings = _freeze(value, depth)
+    return JsonObject(value), strings
 
 
 def _refuse_duplicates(source: bytes) -> None:
