@@ -24,6 +24,7 @@ from carnet.jose.strict_json import MAX_INTEGER, JsonObject, encode_array, encod
         b'{"a":true,"b":false,"c":null}',
         b'{"a":[1,"x",[["y"]],{"b":[{"c":"d"}]}],"e":{"f":{"g":"h"}}}',
         b'{"a":9007199254740991,"b":-9007199254740991}',
+        b'{"a":[9007199254740991,-9007199254740991]}',
         b'{"":1}',
     ],
 )
