@@ -4,11 +4,10 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+
+from generated import publish
 
 from carnet.cli import COMMANDS, build_parser
-
-PAGE = Path(__file__).parents[1] / "docs/reference/command.md"
 
 HEAD = """# The command
 
@@ -41,17 +40,5 @@ def page() -> str:
     return HEAD + "".join(parts)
 
 
-def main(argv: list[str]) -> int:
-    """Write the page, or with `--check` compare it."""
-    wanted = page()
-    if argv == ["--check"]:
-        if PAGE.exists() and PAGE.read_text("utf-8") == wanted:
-            return 0
-        sys.stderr.write("docs/reference/command.md is not up to date: run `make docs`.\n")
-        return 1
-    PAGE.write_text(wanted, "utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(publish("docs/reference/command.md", page()))

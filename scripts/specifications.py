@@ -8,11 +8,9 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs/reference/specifications.md"
+from generated import ROOT, publish
 
 DOCUMENT = re.compile(
     r"RFC \d{4,5}(?:bis)?(?:-\d{4})?"
@@ -139,17 +137,5 @@ def _numbers(text: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", text)]
 
 
-def main(argv: list[str]) -> int:
-    """Write the page, or with `--check` compare it."""
-    wanted = page()
-    if argv == ["--check"]:
-        if PAGE.exists() and PAGE.read_text("utf-8") == wanted:
-            return 0
-        sys.stderr.write("docs/reference/specifications.md is not up to date: run `make docs`.\n")
-        return 1
-    PAGE.write_text(wanted, "utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(publish("docs/reference/specifications.md", page()))

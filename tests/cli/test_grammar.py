@@ -86,3 +86,37 @@ def test_help_and_inspection_load_no_server_package(argv):
     )
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
+
+
+def without(packages: set[str], *argv: str) -> subprocess.CompletedProcess[str]:
+    """Run the command where these packages are not installed."""
+    source = (
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {packages!r}: raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "from carnet.cli import main\n"
+        f"sys.exit(main({argv!r}))"
+    )
+    return subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+
+
+SERVER = {"starlette", "granian", "asyncpg", "jinja2", "argon2", "uvloop"}
+
+
+def test_without_the_extra_the_server_says_what_to_install(tmp_path):
+    done = without(SERVER, "user", "list", "--data", str(tmp_path / "data"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(": install carnet[issuer].\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_the_extra_tokens_and_keys_are_at_hand(tmp_path):
+    key = tmp_path / "key.json"
+    key.write_text(without(SERVER, "jwk", "generate", "--alg", "ES256").stdout)
+    claims = ("--issuer", "me", "--audience", "orders")
+    signed = without(SERVER, "token", "sign", '{"sub": "ben"}', "--key", str(key), *claims, "--lifetime", "60")
+    assert signed.returncode == 0, signed.stderr
+    verified = without(SERVER, "token", "verify", signed.stdout.strip(), "--key", str(key), *claims)
+    assert verified.returncode == 0, verified.stderr

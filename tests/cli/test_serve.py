@@ -269,6 +269,17 @@ def test_with_a_certificate_it_speaks_tls_alone(tmp_path, certificate):
             get(f"http://127.0.0.1:{port}/login")
 
 
+def test_a_key_of_another_certificate_is_said_in_one_line(tmp_path, certificate):
+    other = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "key.pem").write_bytes(
+        other.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    with serving(tmp_path, "--port", str(free_port()), "--tls-cert", "chain.pem", "--tls-key", "key.pem") as server:
+        out, err = server.process.communicate(timeout=PATIENCE)
+    assert (server.process.returncode, out) == (1, "")
+    assert err == "carnet: chain.pem and key.pem cannot be used together: key values mismatch.\n"
+
+
 def test_tls_1_1_is_refused(tmp_path, certificate):
     port = free_port()
     with serving(tmp_path, "--port", str(port), "--tls-cert", "chain.pem", "--tls-key", "key.pem") as server:

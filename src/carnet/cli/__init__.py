@@ -59,6 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CommandError as error:
         sys.stderr.write(f"carnet: {error}\n")
         return error.status
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "carnet":
+            raise
+        sys.stderr.write(f"carnet: this command needs the package {error.name}: install carnet[issuer].\n")
+        return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of a pipe has had enough: `carnet user list | head`

@@ -1,7 +1,6 @@
 """`carnet doctor`: looks at a deployment and says what to mend."""
 
 import asyncio
-import ssl
 import stat
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from carnet.ambient import SYSTEM
-from carnet.cli import output, settings
+from carnet.cli import certificate, output, settings
 from carnet.cli.deployment import one_line, secret_from_environment, subcommand
 from carnet.cli.errors import CommandError, UsageError
 from carnet.issuer.config import Config
@@ -107,13 +106,10 @@ def _files(config: Config) -> list[Finding]:
 
 
 def _tls(config: Config) -> list[Finding]:
-    if config.tls_cert is None or config.tls_key is None:
+    if config.tls_cert is None:
         return []
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.tls_cert, config.tls_key)
-    except (ssl.SSLError, OSError) as error:
-        return [bad("tls", f"{config.tls_cert} and {config.tls_key} cannot be used together: {error}.")]
-    return [good("tls", f"{config.tls_cert} and its key belong together.")]
+    fault = certificate.fault(config)
+    return [bad("tls", fault) if fault else good("tls", f"{config.tls_cert} and its key belong together.")]
 
 
 async def _database(_config: Config, store: "Store") -> Finding:

@@ -11,14 +11,15 @@ import time
 from functools import partial
 from typing import Any
 
-from carnet.cli import logs, settings
+from carnet.cli import certificate, logs, settings
 from carnet.cli.deployment import one_line, opened, prepare_data, secret_from_environment
 from carnet.cli.errors import CommandError
 from carnet.issuer.config import Config
 
 GRACE = 10
 """Seconds that requests have to finish when the server is told to stop."""
-_DRAIN = signal.SIGUSR1
+DRAIN = signal.SIGUSR1
+"""Tells a worker to end the streams that guards listen to."""
 LARGEST_HEAD = 64 * 1024
 """Bytes of a request's head, of which an access token takes at most 8 KiB."""
 
@@ -33,6 +34,8 @@ def add(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     config = settings.load(arguments)
     prepare_data(config)
+    if fault := certificate.fault(config):
+        raise CommandError(fault)
     _refuse_taken_port(config)
     with one_line():
         welcome = asyncio.run(_prepare(config))
@@ -80,7 +83,7 @@ def _serve(config: Config, welcome: str | None) -> int:
         def shutdown(self, exit_code: int = 0) -> None:
             for worker in self.wrks:
                 if worker.inner.is_alive():
-                    os.kill(worker.inner.pid, _DRAIN)
+                    os.kill(worker.inner.pid, DRAIN)
             super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
     server = Server(
@@ -117,7 +120,7 @@ def load(config: Config) -> Any:
     from carnet.issuer.app import create_app
 
     _end_with_parent()
-    return create_app(config, SYSTEM, secret=secret_from_environment(), drain=_DRAIN)
+    return create_app(config, SYSTEM, secret=secret_from_environment(), drain=DRAIN)
 
 
 def _end_with_parent() -> None:
