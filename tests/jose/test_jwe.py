@@ -446,6 +446,16 @@ def test_a_sender_hashes_the_password_as_often_as_owasp_asks(monkeypatch):
     key = key_for(WITH_PASSWORD)
     header = decrypt_compact(encrypt_compact(CONTENT, key.public(), enc="A128GCM"), [key], enc=ENCS).header
     assert header["p2c"] == 600_000
+    assert len(unb64(header["p2s"])) == 16
+
+
+@pytest.mark.parametrize(("iterations", "salt"), [(1_000, 8), (1_200_000, 16)])
+def test_the_bounds_of_a_password_hash_are_themselves_accepted(iterations, salt, monkeypatch):
+    monkeypatch.setattr(pbes2, "ITERATIONS", iterations)
+    monkeypatch.setattr(pbes2, "_SALT_LENGTH", salt)
+    key = key_for(WITH_PASSWORD)
+    token = encrypt_compact(CONTENT, key.public(), enc="A128GCM")
+    assert decrypt_compact(token, [key], enc=ENCS).plaintext == CONTENT
 
 
 # AES-GCM key wrap, dir
@@ -568,10 +578,15 @@ def test_a_private_key_on_a_curve_for_signatures_is_refused():
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     for material in (generate_private_key(SECP256K1()), Ed25519PrivateKey.generate()):
-        with pytest.raises(InvalidKeyError):
+        with pytest.raises(InvalidKeyError, match="a private key on P-256|this key is on secp256k1"):
             DecryptionKey(key_for("ECDH-ES").algorithm, material, kid=None)
-        with pytest.raises(InvalidKeyError):
+        with pytest.raises(InvalidKeyError, match="a public key on P-256|this key is on secp256k1"):
             EncryptionKey(key_for("ECDH-ES").algorithm, material.public_key(), kid=None)
+
+
+def test_a_generated_rsa_key_has_2048_bits_and_the_usual_exponent():
+    numbers = key_for("RSA-OAEP").public().material.public_numbers()
+    assert (numbers.n.bit_length(), numbers.e) == (2048, 65537)
 
 
 def test_key_material_of_another_kind_is_refused():
