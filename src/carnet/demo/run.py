@@ -61,6 +61,7 @@ async def run(asked: Asked) -> None:
         if show.done():
             await show
         show.cancel()
+        await asyncio.wait((show,))
         progress.say("\nEnding everything.")
 
 

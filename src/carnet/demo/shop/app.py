@@ -72,21 +72,20 @@ async def signed_in(request: Request) -> Visitor:
     return me
 
 
-async def show(request: Request, template: str, *, status: int = 200, **facts: Any) -> Response:
-    me = facts.pop("me", None) or await looking(request)
-    shown = {"me": me, "here": request.url.path, "now": SYSTEM.now(), "flash": None, "wrong": False} | facts
-    return pages.answer(template, shown, status=status)
+def show(request: Request, me: Visitor | None, template: str, *, status: int = 200, **facts: Any) -> Response:
+    shown = {"me": me, "here": request.url.path, "now": SYSTEM.now(), "flash": None, "wrong": False}
+    return pages.answer(template, shown | facts, status=status)
 
 
 async def home(request: Request) -> Response:
     me = await looking(request)
     if me is None:
-        return await show(request, "home.html")
+        return show(request, None, "home.html")
     try:
         messages = await services.ask(calls.MESSAGES, me.access_token)
     except (RefusedByServiceError, FailedServiceError):
         messages = None
-    return await show(request, "home.html", me=me, messages=messages)
+    return show(request, me, "home.html", messages=messages)
 
 
 async def orders(request: Request) -> Response:
@@ -108,11 +107,11 @@ async def show_orders(
     flash = wrong or (
         new and "Order {number} is placed. The goods are reserved, invoice {invoice} is written.".format(**new)
     )
-    return await show(
+    return show(
         request,
+        me,
         "orders.html",
         status=409 if wrong else 200,
-        me=me,
         orders=own,
         stock=stock,
         asked=asked,
@@ -134,12 +133,12 @@ async def place_order(request: Request) -> Response:
 
 async def stock(request: Request) -> Response:
     me = await signed_in(request)
-    return await show(request, "stock.html", me=me, stock=await services.ask(calls.STOCK, me.access_token))
+    return show(request, me, "stock.html", stock=await services.ask(calls.STOCK, me.access_token))
 
 
 async def invoices(request: Request) -> Response:
     me = await signed_in(request)
-    return await show(request, "invoices.html", me=me, invoices=await services.ask(calls.INVOICES, me.access_token))
+    return show(request, me, "invoices.html", invoices=await services.ask(calls.INVOICES, me.access_token))
 
 
 async def admin(request: Request) -> Response:
@@ -149,9 +148,7 @@ async def admin(request: Request) -> Response:
     goods = await services.ask(calls.STOCK, me.access_token)
     corrected = next((item for item in goods if item["sku"] == request.query_params.get("corrected")), None)
     flash = corrected and "{title}: {available} are there now.".format(**corrected)
-    return await show(
-        request, "admin.html", me=me, orders=everyones, invoices=bills, stock=goods, names=NAMES, flash=flash
-    )
+    return show(request, me, "admin.html", orders=everyones, invoices=bills, stock=goods, names=NAMES, flash=flash)
 
 
 async def correct_stock(request: Request) -> Response:
@@ -167,7 +164,7 @@ async def correct_stock(request: Request) -> Response:
 
 async def token(request: Request) -> Response:
     me = await signed_in(request)
-    return await show(request, "token.html", me=me, token=token_page(me.access_token, at=SYSTEM.now()))
+    return show(request, me, "token.html", token=token_page(me.access_token, at=SYSTEM.now()))
 
 
 async def sign_in_failed(request: Request) -> Response:
@@ -198,16 +195,21 @@ async def problem(
     label: str = "Go to the start page",
 ) -> Response:
     facts = {"heading": heading, "sentence": sentence, "onward": onward, "label": label}
-    return await show(request, "problem.html", status=status, code=status, **facts)
+    try:
+        me = await looking(request)
+    except IssuerUnavailableError:
+        me = None
+    return show(request, me, "problem.html", status=status, code=status, **facts)
 
 
 async def to_sign_in(request: Request, _: Exception) -> Response:
-    return RedirectResponse(f"/auth/login?return_to={quote(request.url.path)}", 303)
+    back = request.url.path if request.method == "GET" else "/"
+    return RedirectResponse(f"/auth/login?return_to={quote(back)}", 303)
 
 
 async def refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedByServiceError)  # noqa: S101 - as it is registered
-    return await show(request, "refused.html", status=403, refusal=error)
+    return show(request, await looking(request), "refused.html", status=403, refusal=error)
 
 
 async def failed(request: Request, error: Exception) -> Response:
@@ -220,18 +222,21 @@ async def failed(request: Request, error: Exception) -> Response:
 
 async def forged(request: Request, _: Exception) -> Response:
     sentence = "This form did not come from a page of this session. Nothing was changed."
-    return await problem(request, 403, "That was not taken.", sentence, label="Go to the start page")
+    return await problem(request, 403, "That was not taken.", sentence)
 
 
 async def issuer_away(request: Request, _: Exception) -> Response:
-    facts = {"me": None, "here": request.url.path, "now": SYSTEM.now(), "flash": None, "wrong": False, "code": 503}
-    told = {
-        "heading": "Your token has run out, and the issuer does not answer.",
-        "sentence": "The session stays. As soon as the issuer is there again, you go on where you were.",
-        "onward": request.url.path,
-        "label": "Try again",
-    }
-    return pages.answer("problem.html", facts | told, status=503)
+    return show(
+        request,
+        None,
+        "problem.html",
+        status=503,
+        code=503,
+        heading="Your token has run out, and the issuer does not answer.",
+        sentence="The session stays. As soon as the issuer is there again, you go on where you were.",
+        onward=request.url.path,
+        label="Try again",
+    )
 
 
 async def not_found(request: Request, _: Exception) -> Response:
