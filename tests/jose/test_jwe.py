@@ -578,9 +578,9 @@ def test_a_private_key_on_a_curve_for_signatures_is_refused():
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     for material in (generate_private_key(SECP256K1()), Ed25519PrivateKey.generate()):
-        with pytest.raises(InvalidKeyError, match="a private key on P-256|this key is on secp256k1"):
+        with pytest.raises(InvalidKeyError, match=r"a private key on P-256|this key is on secp256k1"):
             DecryptionKey(key_for("ECDH-ES").algorithm, material, kid=None)
-        with pytest.raises(InvalidKeyError, match="a public key on P-256|this key is on secp256k1"):
+        with pytest.raises(InvalidKeyError, match=r"a public key on P-256|this key is on secp256k1"):
             EncryptionKey(key_for("ECDH-ES").algorithm, material.public_key(), kid=None)
 
 
