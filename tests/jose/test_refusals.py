@@ -158,6 +158,11 @@ def test_j6_a_kid_is_128_printable_ascii_characters_at_most(kid, key, verifier_f
             SigningKey.from_jwk({**key.to_jwk(), "kid": kid}, alg="ES256")
 
 
+def test_j6_a_kid_of_128_characters_is_looked_up(key, verifier_for):
+    renamed = SigningKey.from_jwk({**key.to_jwk(), "kid": "a" * 128}, alg="ES256")
+    assert verifier_for(renamed).verify(sign_jwt(good(), renamed, typ="at+jwt"), at=NOW).header["kid"] == "a" * 128
+
+
 def test_j6_a_kid_is_looked_up_and_nothing_else(key, verifier_for, forge):
     for kid in ("../../dev/null", "x' UNION SELECT 'key", "|/usr/bin/id", "https://mallory.example/"):
         assert (
@@ -439,6 +444,17 @@ def test_j20_a_signed_token_has_exactly_two_dots(dots, key, verifier_for):
 def test_j20_a_header_over_its_limit_is_refused(key, verifier_for, forge):
     token = forge({"alg": "ES256", "typ": "at+jwt", "kid": key.kid, "x": "a" * 1600}, good(), key)
     assert refusal(verifier_for(key), token) == "too_large"
+
+
+def test_j20_a_token_and_a_header_of_just_the_limit_are_read(key, verifier_for, forge):
+    header = {"alg": "ES256", "typ": "at+jwt", "kid": key.kid, "x": ""}
+    header["x"] = "a" * (1536 - len(json.dumps(header)))
+    token = forge(header, good(), key)
+    assert token.index(".") == 2048
+    assert verifier_for(key, max_length=len(token)).verify(token, at=NOW)
+    assert refusal(verifier_for(key, max_length=len(token) - 1), token) == "too_large"
+    longer = forge(header | {"x": header["x"] + "a"}, good(), key)
+    assert refusal(verifier_for(key), longer) == "too_large"
 
 
 @pytest.mark.parametrize("unit", [".", "A", "eyJ", "e30.", "[", "\u00e9"])

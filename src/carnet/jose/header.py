@@ -56,15 +56,15 @@ def check_header(header: Mapping[str, Any], protected: Mapping[str, Any], *, und
     Raises:
         CriticalHeaderError, MalformedError
     """
-    alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ")
-    if not isinstance(alg, str):
+    if not isinstance(header.get("alg"), str):
         raise MalformedError("The header has no 'alg', or it is not a string (RFC 7515 section 4.1.1).")
-    if kid is not None or "kid" in header:
+    if "kid" in header:
+        kid = header["kid"]
         if not isinstance(kid, str):
             raise MalformedError("The header's 'kid' is not a string (RFC 7515 section 4.1.4).")
         if not (0 < len(kid) <= MAX_KID_LENGTH and kid.isascii() and kid.isprintable()):
             raise MalformedError(f"The header's 'kid' has other than 1 to {MAX_KID_LENGTH} printable ASCII characters.")
-    if (typ is not None or "typ" in header) and not isinstance(typ, str):
+    if "typ" in header and not isinstance(header["typ"], str):
         raise MalformedError("The header's 'typ' is not a string (RFC 7515 section 4.1.9).")
     if "crit" in header:
         _check_critical(header, protected, understood)
