@@ -16,8 +16,10 @@ from starlette.routing import Route
 from carnet.ambient import SYSTEM, Ambient
 from carnet.issuer import cors
 from carnet.issuer.answers import refusal
+from carnet.issuer.client_keys import ClientKeys
 from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
+from carnet.issuer.egress import Egress
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.endpoints import (
     account,
@@ -25,6 +27,8 @@ from carnet.issuer.endpoints import (
     assets,
     authorize,
     consent,
+    device,
+    device_authorization,
     discovery,
     end_session,
     health,
@@ -56,6 +60,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *authorize.ENDPOINTS,
     *consent.ENDPOINTS,
     *token.ENDPOINTS,
+    *device_authorization.ENDPOINTS,
+    *device.ENDPOINTS,
     *userinfo.ENDPOINTS,
     *introspect.ENDPOINTS,
     *revoke.ENDPOINTS,
@@ -92,6 +98,7 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
     except BaseException:
         await store.close()
         raise
+    egress = Egress(config)
     return Desk(
         config=config,
         store=store,
@@ -100,6 +107,8 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
         passwords=Passwords(ambient),
         pages=Pages(config),
         publisher=Publisher(store, keyring, issuer=config.issuer, ambient=ambient),
+        egress=egress,
+        client_keys=ClientKeys(egress, ambient),
         secret=secret,
         metadata=describe(config, ENDPOINTS),
     )

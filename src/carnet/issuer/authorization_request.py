@@ -106,8 +106,8 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
         raise InvalidRequestError("The response_mode is not supported.")
     return AuthorizationRequest(
         back=back,
-        scope=_scope(parameters, back.client),
-        audience=_audience(parameters, back.client),
+        scope=asked_scope(parameters, back.client),
+        audience=asked_audience(parameters, back.client),
         code_challenge=_code_challenge(parameters),
         nonce=parameters.get("nonce"),
         prompt=_prompt(parameters),
@@ -128,7 +128,7 @@ def _code_challenge(parameters: Parameters) -> str:
     return challenge
 
 
-def _scope(parameters: Parameters, client: Client) -> Scope:
+def asked_scope(parameters: Parameters, client: Client) -> Scope:
     """RFC 6749 section 3.3; without one, all that the client may have short of an identity and of offline access.
 
     OpenID Connect Core section 11: `offline_access` is ignored for a client that gets no refresh token.
@@ -142,7 +142,7 @@ def _scope(parameters: Parameters, client: Client) -> Scope:
     return scope.narrow(asked, allowed)
 
 
-def _audience(parameters: Parameters, client: Client) -> tuple[str, ...]:
+def asked_audience(parameters: Parameters, client: Client) -> tuple[str, ...]:
     """RFC 8707 section 2.1: some of the resource servers that the client may reach; empty: all of them."""
     asked = tuple(dict.fromkeys(parameters.all("resource")))
     if scope.excess(asked, client.audiences):

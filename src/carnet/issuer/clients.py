@@ -1,6 +1,7 @@
 """RFC 7591 section 2, RFC 9700 section 2: what a client may be, and its registration, change and removal."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,22 +9,32 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from carnet.issuer.client_auth import CLIENT_AUTHENTICATIONS
+from carnet.issuer.client_keys import ALGORITHMS
+from carnet.issuer.client_secrets import seal_secret
 from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
+from carnet.issuer.egress import Egress, EgressError
 from carnet.issuer.grants import GRANTS
+from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN, entry
 from carnet.issuer.storage.ports import AlreadyExistsError
 from carnet.issuer.storage.records import Client, Event
+from carnet.jose import JoseError, KeySet
 from carnet.oauth import redirect_uri, scope
 from carnet.oauth.errors import InvalidScopeError
 
 PUBLIC = "none"
 """RFC 7591 section 2: the `token_endpoint_auth_method` of a client that cannot keep a secret."""
 
+KEYS = "private_key_jwt"
+SIGNING_SECRET = "client_secret_jwt"
+
 _CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _WORD = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")
 _MOST = 50
+_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+"""RFC 7518 section 6: members of keys that nobody else may see."""
 
 
 class ClientError(Exception):
@@ -37,6 +48,9 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     client_id: str | None = None
     """None: a new random one."""
     token_endpoint_auth_method: str = "client_secret_basic"
+    token_endpoint_auth_signing_alg: str | None = None
+    jwks: dict[str, Any] | None = None
+    jwks_uri: str | None = None
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
@@ -63,19 +77,26 @@ async def register(desk: Desk, asked: Registration, *, actor: str) -> Registered
         ClientError: it cannot be accepted, or its client_id is taken.
     """
     now = desk.ambient.now()
-    secret = None if asked.token_endpoint_auth_method == PUBLIC else Opaque.fresh(desk.ambient)
-    people = "authorization_code" in asked.grant_types
+    method = asked.token_endpoint_auth_method
+    secret = None if method in {PUBLIC, KEYS} else Opaque.fresh(desk.ambient)
+    client_id = asked.client_id or fresh_name(desk.ambient).lstrip("-_")
+    code_flow = "authorization_code" in asked.grant_types
+    people = code_flow or DEVICE_CODE in asked.grant_types
     standard = scope.join(desk.config.scopes) if people else ""
     client = validated(
         Client(
-            client_id=asked.client_id or fresh_name(desk.ambient).lstrip("-_"),
+            client_id=client_id,
             client_name=asked.client_name,
-            secret_digest=secret.digest if secret else None,
-            token_endpoint_auth_method=asked.token_endpoint_auth_method,
+            secret_digest=secret.digest if secret and method != SIGNING_SECRET else None,
+            sealed_secret=seal_secret(client_id, secret, desk) if secret and method == SIGNING_SECRET else None,
+            token_endpoint_auth_method=method,
+            token_endpoint_auth_signing_alg=asked.token_endpoint_auth_signing_alg,
+            jwks=asked.jwks,
+            jwks_uri=asked.jwks_uri,
             redirect_uris=asked.redirect_uris,
             post_logout_redirect_uris=asked.post_logout_redirect_uris,
             grant_types=asked.grant_types,
-            response_types=("code",) if people else (),
+            response_types=("code",) if code_flow else (),
             scope=standard if asked.scope is None else asked.scope,
             audiences=asked.audiences,
             roles=asked.roles,
@@ -108,6 +129,7 @@ async def change(desk: Desk, before: Client, after: Client, *, actor: str) -> Cl
             after,
             client_id=before.client_id,
             secret_digest=before.secret_digest,
+            sealed_secret=before.sealed_secret,
             response_types=("code",) if "authorization_code" in after.grant_types else (),
             created_at=before.created_at,
             updated_at=desk.ambient.now(),
@@ -124,13 +146,19 @@ async def rotate_secret(desk: Desk, client: Client, *, actor: str) -> Registered
     """Give it a new secret; the old one is worth nothing from now on.
 
     Raises:
-        ClientError: it is a public client.
+        ClientError: it has no secret.
         StaleError: it was changed meanwhile.
     """
-    if client.token_endpoint_auth_method == PUBLIC:
-        raise ClientError(f"{client.client_id!r} is a public client: it has no secret.")
+    method = client.token_endpoint_auth_method
+    if method in {PUBLIC, KEYS}:
+        raise ClientError(f"{client.client_id!r} is a client of the kind {method}: it has no secret.")
     secret = Opaque.fresh(desk.ambient)
-    changed = replace(client, secret_digest=secret.digest, updated_at=desk.ambient.now())
+    changed = replace(
+        client,
+        secret_digest=None if method == SIGNING_SECRET else secret.digest,
+        sealed_secret=seal_secret(client.client_id, secret, desk) if method == SIGNING_SECRET else None,
+        updated_at=desk.ambient.now(),
+    )
     await desk.store.clients.replace(client, changed)
     await _note(desk, "client.secret_rotated", changed, actor, {})
     return Registered(changed, secret)
@@ -158,6 +186,8 @@ def validated(client: Client, config: Config) -> Client:
     if not client.client_name.strip() or len(client.client_name) > 100 or not client.client_name.isprintable():
         raise ClientError("A client needs a name of 1 to 100 printable characters.")
     _check_grants(client)
+    _check_credentials(client)
+    _check_keys(client, config)
     _check_uris(client)
     try:
         values = scope.parse(client.scope)
@@ -191,8 +221,48 @@ def _check_grants(client: Client) -> None:
         raise ClientError("A public client has no credentials of its own (RFC 6749 section 4.4): leave out the grant.")
     if set(client.grant_types) == {"refresh_token"}:
         raise ClientError("The grant refresh_token needs another one that gives the first refresh token.")
-    if public != (client.secret_digest is None):
-        raise ClientError("A client keeps its kind: public, or confidential with a secret; register another one.")
+
+
+def _check_credentials(client: Client) -> None:
+    """What each method proves itself with, and nothing else that it could."""
+    method = client.token_endpoint_auth_method
+    digest, sealed = client.secret_digest is not None, client.sealed_secret is not None
+    if (digest, sealed) != (method not in {PUBLIC, KEYS, SIGNING_SECRET}, method == SIGNING_SECRET):
+        raise ClientError(
+            "A client keeps its kind: public, with a secret, with a secret that signs, or with keys; register another one."
+        )
+    if method == KEYS and client.jwks is None and client.jwks_uri is None:
+        raise ClientError(f"A client that authenticates by {KEYS} needs its public keys: give jwks or jwks_uri.")
+    algorithms = next(each.algorithms for each in CLIENT_AUTHENTICATIONS if each.method == method)
+    if client.token_endpoint_auth_signing_alg not in {None, *algorithms}:
+        raise ClientError(
+            f"token_endpoint_auth_signing_alg goes with {KEYS} or {SIGNING_SECRET} and is one of their algorithms: "
+            f"{', '.join(algorithms) or 'this method has none'}."
+        )
+
+
+def _check_keys(client: Client, config: Config) -> None:
+    """RFC 7591 section 2: `jwks` or `jwks_uri`; public keys alone, at least one of which can be used."""
+    if client.jwks_uri is not None:
+        if client.jwks is not None:
+            raise ClientError("jwks and jwks_uri do not go together (RFC 7591 section 2): give one.")
+        try:
+            Egress(config).check_url(client.jwks_uri)
+        except EgressError as error:
+            raise ClientError(f"jwks_uri: {error}") from None
+    if client.jwks is None:
+        return
+    keys = client.jwks.get("keys")
+    if not isinstance(keys, list | tuple) or not all(isinstance(key, Mapping) for key in keys):
+        raise ClientError("jwks is not a JWK Set: an object with an array 'keys' (RFC 7517 section 5).")
+    if any(_PRIVATE & set(key) for key in keys):
+        raise ClientError("jwks holds a private or symmetric key: take it out, and do not use that key any more.")
+    try:
+        usable = len(KeySet.from_jwks(client.jwks, algorithms=ALGORITHMS))
+    except JoseError as error:
+        raise ClientError(f"jwks: {error}") from None
+    if not usable:
+        raise ClientError(f"jwks has no key that can be used with one of {', '.join(ALGORITHMS)}.")
 
 
 def _check_uris(client: Client) -> None:

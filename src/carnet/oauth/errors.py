@@ -79,6 +79,24 @@ class AccessDeniedError(OAuthError):
     code = "access_denied"
 
 
+class AuthorizationPendingError(OAuthError):
+    """RFC 8628 section 3.5: ask again."""
+
+    code = "authorization_pending"
+
+
+class SlowDownError(OAuthError):
+    """RFC 8628 section 3.5: ask again, and from now on 5 seconds less often."""
+
+    code = "slow_down"
+
+
+class ExpiredTokenError(OAuthError):
+    """RFC 8628 section 3.5."""
+
+    code = "expired_token"
+
+
 class ServerError(OAuthError):
     code = "server_error"
     status = 500

@@ -32,7 +32,7 @@ async def show(request: Request, desk: Desk) -> Response:
         flow=given.get("flow"),
         client=asked.back.client,
         account=account,
-        scopes=[(name, _described(text, name)) for name in asked.scope],
+        scopes=[(name, described(text, name)) for name in asked.scope],
         redirect_uri=asked.back.redirect_uri,
     )
 
@@ -77,7 +77,7 @@ async def _waiting(seen: Visit, given: Parameters, desk: Desk) -> tuple[Account,
     return seen.account, flow, asked
 
 
-def _described(text: Text, name: str) -> str:
+def described(text: Text, name: str) -> str:
     """What a scope value means, from the catalogue; one of the deployment's own has only its name."""
     try:
         return text(f"scope.{name}")

@@ -4,6 +4,7 @@ from typing import Any
 
 from carnet.issuer.grants.authorization_code import AuthorizationCode
 from carnet.issuer.grants.client_credentials import ClientCredentials
+from carnet.issuer.grants.device_code import DeviceCode
 from carnet.issuer.grants.grant import Grant
 from carnet.issuer.grants.refresh_token import RefreshToken
 
@@ -11,4 +12,5 @@ GRANTS: tuple[Grant[Any], ...] = (
     AuthorizationCode(),
     RefreshToken(),
     ClientCredentials(),
+    DeviceCode(),
 )

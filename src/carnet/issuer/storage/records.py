@@ -44,7 +44,15 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     client_name: str
     secret_digest: Digest | None = None
     """Of a `client_secret` that Carnet made (256 random bits), so that a fast hash suffices; None for a public client."""
+    sealed_secret: bytes | None = None
+    """The `client_secret` itself, sealed, for the one method that signs with it (`client_secret_jwt`)."""
     token_endpoint_auth_method: str = "none"
+    token_endpoint_auth_signing_alg: str | None = None
+    """Of the assertions with which it authenticates; None: any that is allowed."""
+    jwks: dict[str, Any] | None = None
+    """Its public keys, as a JWK Set."""
+    jwks_uri: str | None = None
+    """Where they are to be had; never together with `jwks`."""
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
@@ -119,10 +127,21 @@ class SigningKeyRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"SigningKeyRecord(kid={self.kid!r}, alg={self.alg!r})"
 
 
-ArtifactKind: TypeAlias = Literal["code", "refresh_token", "invitation", "replay_id", "ticket"]
+ArtifactKind: TypeAlias = Literal[
+    "code",
+    "refresh_token",
+    "invitation",
+    "replay_id",
+    "ticket",
+    "device_code",
+    "user_code",
+    "device_claim",
+    "device_decision",
+]
 """`code`: RFC 6749 section 4.1.2; `refresh_token`: section 1.5; `invitation`: a one-time link that makes an account or
 sets a password; `replay_id`: a `jti` or nonce that must not come twice; `ticket`: a step of a sign-in that is not yet a
-session. A new kind is a new word here and nothing else in storage."""
+session; `device_code`, `user_code`: RFC 8628 section 3.2; `device_claim`: that a browser has entered the code;
+`device_decision`: what its person decided. A new kind is a new word here and nothing else in storage."""
 
 
 class Artifact(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,0 +1,53 @@
+"""RFC 8628 section 3.1: a device asks for its two codes."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from carnet.issuer.answers import json_answer, read_form
+from carnet.issuer.authorization_request import asked_audience, asked_scope
+from carnet.issuer.client_auth import authenticate
+from carnet.issuer.desk import Desk
+from carnet.issuer.device_codes import INTERVAL, LIFETIME, DeviceRequest, begin
+from carnet.issuer.endpoint import Endpoint
+from carnet.issuer.grants.device_code import GRANT_TYPE
+from carnet.issuer.http_security import written_address
+from carnet.issuer.opaque import Opaque
+from carnet.oauth import user_code
+from carnet.oauth.errors import UnauthorizedClientError
+
+
+async def answer(request: Request, desk: Desk) -> Response:
+    parameters = await read_form(request)
+    client = await authenticate(request, parameters, desk)
+    if GRANT_TYPE not in client.grant_types:
+        raise UnauthorizedClientError("The client is not registered for the device grant.")
+    now = desk.ambient.now()
+    device_code = Opaque.fresh(desk.ambient)
+    asked = DeviceRequest(
+        client_id=client.client_id,
+        scope=asked_scope(parameters, client),
+        audience=asked_audience(parameters, client),
+        device=device_code.digest,
+        asked_at=now,
+        expires_at=now + LIFETIME,
+        address=written_address(request, desk.config),
+        user_agent=request.headers.get("user-agent", "")[:255] or None,
+    )
+    code = user_code.written(await begin(desk, client, asked, device_code))
+    page = f"{desk.config.issuer}/device"
+    document: dict[str, Any] = {
+        "device_code": device_code.value,
+        "user_code": code,
+        "verification_uri": page,
+        "verification_uri_complete": f"{page}?user_code={code}",
+        "expires_in": LIFETIME,
+        "interval": INTERVAL,
+    }
+    return json_answer(document)
+
+
+ENDPOINTS = (
+    Endpoint("/device_authorization", ("POST",), answer, metadata="device_authorization_endpoint", cors="clients"),
+)
