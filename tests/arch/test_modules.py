@@ -62,8 +62,8 @@ TUPLES = {
     "response_modes": ("carnet.issuer.response_modes", "RESPONSE_MODES"),
     "endpoints": ("carnet.issuer.app", "ENDPOINTS"),
 }
-KINDS = {"grant", "method", "mode"}
-"""Modules beside the listed ones that say what such a thing is."""
+KINDS = {"grant", "method", "mode", "assertion"}
+"""Modules beside the listed ones that say what such a thing is, or what several of them share."""
 
 
 def owner(thing) -> str:

@@ -1,6 +1,10 @@
 """`carnet client`."""
 
+import json
+
 import pytest
+
+from carnet.jose import SigningKey
 
 URI = "https://shop.example/callback"
 
@@ -56,6 +60,28 @@ def test_a_deleted_client_is_gone(carnet, shop):
     }
     assert carnet("client", "list", "--json").json == []
     assert carnet("client", "delete", shop["client_id"]).status == 1
+
+
+def test_a_client_with_keys_has_no_secret(carnet, tmp_path):
+    key = SigningKey.generate("ES256")
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [key.public().to_jwk()]}))
+    done = carnet("client", "create", "Job", "--jwks", str(tmp_path / "keys.json"), "--json").json
+    assert "client_secret" not in done
+    assert done["token_endpoint_auth_method"] == "private_key_jwt"
+    assert done["jwks"] == {"keys": [key.public().to_jwk()]}
+    remote = carnet("client", "create", "Job", "--jwks", "https://job.example/jwks", "--json").json
+    assert (remote["jwks"], remote["jwks_uri"]) == (None, "https://job.example/jwks")
+    assert "public" not in carnet("client", "list").out
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"keys": 1, "keys": []}', '{"kty": "EC"}'])
+def test_a_file_that_holds_no_keys_exits_2(carnet, tmp_path, content):
+    file = tmp_path / "keys.json"
+    if content is not None:
+        file.write_text(content)
+    done = carnet("client", "create", "Job", "--jwks", str(file))
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "jwks" in done.err
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 
 from carnet.issuer.app import create_app
 from carnet.issuer.config import Config
-from carnet.jose import KeySet
+from carnet.jose import KeySet, SigningKey
 from carnet.testing import Clock
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +65,10 @@ async def test_every_grant_that_is_named_is_there(issuer):
 
 async def test_every_client_authentication_that_is_named_is_there(issuer):
     for method in (await issuer.direct.get(DOCUMENTS[0])).json()["token_endpoint_auth_methods_supported"]:
-        assert (await issuer.register(token_endpoint_auth_method=method)).client_id
+        keys = (
+            {"jwks": {"keys": [SigningKey.generate("ES256").public().to_jwk()]}} if method == "private_key_jwt" else {}
+        )
+        assert (await issuer.register(token_endpoint_auth_method=method, **keys)).client_id
 
 
 async def test_every_response_mode_and_prompt_that_is_named_is_there(issuer):

@@ -1,8 +1,10 @@
 """`carnet client`: the OAuth clients."""
 
+import json
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carnet.cli import output
@@ -29,8 +31,11 @@ def add(subparsers: Any) -> None:
         "--public", action="store_true", help="it cannot keep a secret: an app in a browser or on a phone"
     )
     create.add_argument(
-        "--auth-method", metavar="M", help="token_endpoint_auth_method (default: client_secret_basic, or none)"
+        "--auth-method",
+        metavar="M",
+        help="token_endpoint_auth_method (default: client_secret_basic, private_key_jwt with --jwks, or none)",
     )
+    create.add_argument("--jwks", metavar="FILE|URL", help="its public keys: a JWK Set, or the https URL of one")
     for option, field, metavar, summary in (
         ("--redirect-uri", "redirect_uris", "U", "compared exactly"),
         ("--post-logout-redirect-uri", "post_logout_redirect_uris", "U", "where it may send people after sign-out"),
@@ -59,12 +64,14 @@ def _create(arguments: Namespace) -> int:
 
     if arguments.public and arguments.auth_method not in {None, PUBLIC}:
         raise UsageError(f"--public goes with no --auth-method but {PUBLIC}.")
-    method = PUBLIC if arguments.public else arguments.auth_method or "client_secret_basic"
+    usual = "client_secret_basic" if arguments.jwks is None else "private_key_jwt"
+    method = PUBLIC if arguments.public else arguments.auth_method or usual
     people = ("authorization_code", "refresh_token")
     asked = Registration(
         client_name=arguments.name,
         client_id=arguments.client_id,
         token_endpoint_auth_method=method,
+        **_keys(arguments.jwks),
         redirect_uris=tuple(arguments.redirect_uris),
         post_logout_redirect_uris=tuple(arguments.post_logout_redirect_uris),
         grant_types=tuple(arguments.grant_types) or (people if arguments.redirect_uris else ("client_credentials",)),
@@ -83,7 +90,27 @@ def _create(arguments: Namespace) -> int:
     return 0
 
 
+def _keys(given: str | None) -> dict[str, Any]:
+    """`jwks_uri` for a URL, `jwks` for a file."""
+    from carnet.jose import JoseError
+    from carnet.jose.strict_json import parse_object
+
+    if given is None:
+        return {}
+    if "://" in given:
+        return {"jwks_uri": given}
+    try:
+        # Written and read again, because what the strict parser gives cannot be changed and a record is plain JSON.
+        return {"jwks": json.loads(json.dumps(parse_object(Path(given).read_bytes())))}
+    except OSError as error:
+        raise UsageError(f"--jwks {given}: {error.strerror}.") from None
+    except JoseError as error:
+        raise UsageError(f"--jwks {given}: {error}") from None
+
+
 def _list(arguments: Namespace) -> int:
+    from carnet.issuer.clients import PUBLIC
+
     async def work(desk: "Desk") -> "list[Client]":
         clients: list[Client] = []
         page = await desk.store.clients.list(limit=PAGE)
@@ -97,7 +124,7 @@ def _list(arguments: Namespace) -> int:
         (
             client.client_id,
             client.client_name,
-            "confidential" if client.secret_digest else "public",
+            "public" if client.token_endpoint_auth_method == PUBLIC else "confidential",
             " ".join(client.grant_types),
         )
         for client in clients
@@ -179,6 +206,8 @@ def _document(client: "Client") -> dict[str, Any]:
         "client_id": client.client_id,
         "client_name": client.client_name,
         "token_endpoint_auth_method": client.token_endpoint_auth_method,
+        "jwks": client.jwks,
+        "jwks_uri": client.jwks_uri,
         "redirect_uris": list(client.redirect_uris),
         "post_logout_redirect_uris": list(client.post_logout_redirect_uris),
         "grant_types": list(client.grant_types),
@@ -195,4 +224,6 @@ def _document(client: "Client") -> dict[str, Any]:
 def _text(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(value) or "-"
+    if isinstance(value, dict):
+        return json.dumps(value)
     return "-" if value in {None, ""} else str(value)

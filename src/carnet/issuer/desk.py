@@ -11,6 +11,8 @@ from carnet.issuer.config import Config
 from carnet.issuer.storage.ports import Store
 
 if TYPE_CHECKING:  # these know the desk's neighbours themselves: no circle at run time
+    from carnet.issuer.client_keys import ClientKeys
+    from carnet.issuer.egress import Egress
     from carnet.issuer.keyring import Keyring
     from carnet.issuer.pages import Pages
     from carnet.issuer.passwords import Passwords
@@ -28,6 +30,8 @@ class Desk:
     passwords: Passwords
     pages: Pages
     publisher: Publisher
+    egress: Egress
+    client_keys: ClientKeys
     secret: bytes = field(repr=False)
     """The deployment's secret key, at least 32 bytes: `Sealer` and `derive` make keys for one purpose each from it."""
     metadata: Mapping[str, Any]

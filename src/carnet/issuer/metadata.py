@@ -19,6 +19,7 @@ def describe(config: Config, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     methods = [authentication.method for authentication in CLIENT_AUTHENTICATIONS]
     confidential = [method for method in methods if method != "none"]
     urls = {endpoint.metadata: config.issuer + endpoint.path for endpoint in endpoints if endpoint.metadata is not None}
+    signing = [alg for authentication in CLIENT_AUTHENTICATIONS for alg in authentication.algorithms]
     return {
         "issuer": config.issuer,
         **urls,
@@ -28,8 +29,11 @@ def describe(config: Config, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "grant_types_supported": [grant.grant_type for grant in GRANTS],
         "code_challenge_methods_supported": list(pkce.METHODS),
         "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": signing,
         "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": signing,
         "introspection_endpoint_auth_methods_supported": confidential,
+        "introspection_endpoint_auth_signing_alg_values_supported": signing,
         "authorization_response_iss_parameter_supported": True,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [config.signing_algorithm],

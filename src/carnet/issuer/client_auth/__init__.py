@@ -4,9 +4,11 @@ from starlette.requests import Request
 
 from carnet.issuer import cors
 from carnet.issuer.client_auth.client_secret_basic import ClientSecretBasic
+from carnet.issuer.client_auth.client_secret_jwt import ClientSecretJwt
 from carnet.issuer.client_auth.client_secret_post import ClientSecretPost
-from carnet.issuer.client_auth.method import ClientAuthentication, Presented
+from carnet.issuer.client_auth.method import ClientAuthentication, Presented, UnprovedError
 from carnet.issuer.client_auth.none import Public
+from carnet.issuer.client_auth.private_key_jwt import PrivateKeyJwt
 from carnet.issuer.desk import Desk
 from carnet.issuer.http_security import address_block, client_address
 from carnet.issuer.storage.records import Client
@@ -16,6 +18,8 @@ from carnet.oauth.parameters import Parameters
 CLIENT_AUTHENTICATIONS: tuple[ClientAuthentication, ...] = (
     ClientSecretBasic(),
     ClientSecretPost(),
+    ClientSecretJwt(),
+    PrivateKeyJwt(),
     Public(),
 )
 
@@ -49,8 +53,12 @@ async def authenticate(request: Request, parameters: Parameters, desk: Desk) -> 
         raise await _failure(request, "", desk, why=f"unknown: {client_id!r}")
     if client.token_endpoint_auth_method not in method.serves:
         raise await _failure(request, client_id, desk, why=f"it uses {method.method}")
-    if not await method.proves(presented, client, desk):
-        raise await _failure(request, client_id, desk, why="the proof is wrong")
+    try:
+        proved, why = await method.proves(presented, client, desk), "the proof is wrong"
+    except UnprovedError as error:
+        proved, why = False, str(error)
+    if not proved:
+        raise await _failure(request, client_id, desk, why=why)
     return client
 
 

@@ -15,6 +15,7 @@ from carnet.oauth.errors import InvalidClientError
 class ClientSecretBasic:
     method = "client_secret_basic"
     serves = SECRET_METHODS
+    algorithms = ()
 
     def claims(self, presented: Presented) -> str | None:
         credentials = _credentials(presented)

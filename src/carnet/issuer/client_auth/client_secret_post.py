@@ -15,6 +15,7 @@ other endpoints their libraries often use the other one. It proves the same, so 
 class ClientSecretPost:
     method = "client_secret_post"
     serves = SECRET_METHODS
+    algorithms = ()
 
     def claims(self, presented: Presented) -> str | None:
         return presented.parameters.require("client_id") if "client_secret" in presented.parameters else None

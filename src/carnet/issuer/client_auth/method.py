@@ -8,6 +8,10 @@ from carnet.issuer.storage.records import Client
 from carnet.oauth.parameters import Parameters
 
 
+class UnprovedError(Exception):
+    """The proof of a client is refused; the message, which is for the log alone, says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Presented:
     """What a request shows of its client."""
@@ -24,6 +28,10 @@ class ClientAuthentication(Protocol):
     def method(self) -> str: ...
 
     @property
+    def algorithms(self) -> tuple[str, ...]:
+        """With which its assertions may be signed; none where it signs nothing."""
+
+    @property
     def serves(self) -> tuple[str, ...]:
         """The registered `token_endpoint_auth_method`s whose clients may use it."""
 
@@ -35,4 +43,8 @@ class ClientAuthentication(Protocol):
         """
 
     async def proves(self, presented: Presented, client: Client, desk: Desk) -> bool:
-        """Whether the request proves that it is the claimed client's."""
+        """Whether the request proves that it is the claimed client's.
+
+        Raises:
+            UnprovedError: it does not, and there is more to say of it.
+        """

@@ -4,12 +4,13 @@ from carnet.issuer.client_auth.method import Presented
 from carnet.issuer.desk import Desk
 from carnet.issuer.storage.records import Client
 
-_CREDENTIALS = ("client_secret", "client_assertion")
+_CREDENTIALS = ("client_secret", "client_assertion", "client_assertion_type")
 
 
 class Public:
     method = "none"
     serves = ("none",)
+    algorithms = ()
 
     def claims(self, presented: Presented) -> str | None:
         if presented.authorization is not None or any(name in presented.parameters for name in _CREDENTIALS):

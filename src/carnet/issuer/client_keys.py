@@ -1,0 +1,96 @@
+"""RFC 7591 section 2, `jwks` and `jwks_uri`: the public keys of clients, with which they sign assertions and requests."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from carnet.ambient import Ambient
+from carnet.issuer.egress import Egress, EgressError
+from carnet.issuer.storage.records import Client
+from carnet.jose import KeySet
+from carnet.jose.errors import MalformedError
+from carnet.jose.strict_json import parse_object
+
+ALGORITHMS = ("ES256", "PS256", "RS256", "Ed25519", "EdDSA", "ES384", "ES512", "PS384", "PS512", "RS384", "RS512")
+"""With which clients may sign; public-key signatures alone."""
+
+FRESH = 300.0
+"""Seconds that a fetched set is used without a look at its URL."""
+PAUSE = 10.0
+"""Seconds between two fetches of one URL, whatever keys are asked for and whatever fails (rule J22)."""
+LAST_GOOD = 86_400.0
+"""Seconds that a set is used while its URL does not answer."""
+MOST = 1_000
+"""Sets that are kept; the one that was fetched first goes first."""
+
+
+@dataclass(slots=True)
+class _Held:
+    document: Mapping[str, Any] | None = None
+    fetched_at: float = float("-inf")
+    tried_at: float = float("-inf")
+    failure: str = ""
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class ClientKeys:
+    """Finds the keys of clients; what was fetched is kept within bounds."""
+
+    def __init__(self, egress: Egress, ambient: Ambient) -> None:
+        self._egress = egress
+        self._ambient = ambient
+        self._held: dict[str, _Held] = {}
+
+    async def key_set(self, client: Client, alg: str, kid: str | None) -> KeySet:
+        """The client's keys for `alg`. A set without the key `kid` is fetched again, but not more often than each ten seconds.
+
+        A key that does not name its algorithm serves `alg`; whoever calls has held `alg` against an allow-list.
+
+        Raises:
+            EgressError: the keys cannot be fetched.
+            JoseError: they are not a usable JWK Set.
+        """
+        if client.jwks_uri is None:
+            return KeySet.from_jwks(client.jwks or {"keys": []}, algorithms=(alg,))
+        held = self._entry(client.jwks_uri)
+        async with held.lock:  # one fetch for all that wait
+            await self._freshen(client.jwks_uri, held, wanted=(alg, kid))
+        if held.document is None:
+            raise EgressError(held.failure)
+        return KeySet.from_jwks(held.document, algorithms=(alg,))
+
+    def _entry(self, url: str) -> _Held:
+        held = self._held.get(url)
+        if held is None:
+            while len(self._held) >= MOST:
+                del self._held[next(iter(self._held))]
+            held = self._held[url] = _Held()
+        return held
+
+    async def _freshen(self, url: str, held: _Held, *, wanted: tuple[str, str | None]) -> None:
+        now = self._ambient.monotonic()
+        if now - held.tried_at < PAUSE:
+            return
+        if now - held.fetched_at < FRESH and held.document is not None and _has(held.document, *wanted):
+            return
+        held.tried_at = now
+        try:
+            document = _read(await self._egress.get(url, accept="application/jwk-set+json, application/json"))
+        except (EgressError, MalformedError) as error:
+            held.failure = f"The keys at {url!r} cannot be had: {error}"
+            if now - held.fetched_at >= LAST_GOOD:
+                held.document = None
+            return
+        held.document, held.fetched_at = document, now
+
+
+def _read(answer: bytes) -> Mapping[str, Any]:
+    document = parse_object(answer)
+    if not isinstance(document.get("keys"), tuple):
+        raise MalformedError("It has no array 'keys'.")
+    return document
+
+
+def _has(document: Mapping[str, Any], alg: str, kid: str | None) -> bool:
+    return KeySet.from_jwks(document, algorithms=(alg,)).get(kid) is not None
