@@ -241,3 +241,39 @@ def test_a_poll_that_cannot_be_read_is_a_failure(feed, body):
     feed.machine.answered(feed.next(), Response(200, {}, body), KEYS, **feed.clocks)
     assert feed.machine.last_failure is not None
     assert isinstance(feed.next(), Wait)
+
+
+def test_a_feed_that_never_joins_on_is_not_asked_without_a_pause(feed):
+    waits = []
+    for number in range(2, 8):
+        assert not feed.machine.listening(410, feed.at)
+        step = feed.next()
+        if isinstance(step, Wait):
+            waits.append(step.until - feed.at)
+            feed.at = step.until
+        feed.snapshot(sequence=10 + number)
+    assert len(waits) == 5
+    assert waits == sorted(waits)
+    assert waits[-1] > 1
+    assert feed.event(feed.message(after=17))
+    assert not feed.machine.listening(410, feed.at)
+    assert isinstance(feed.next(), TakeSnapshot)
+
+
+def test_an_issuer_without_a_feed_is_no_failure_where_the_feed_is_optional():
+    feed = Feed(optional=True)
+    without = Metadata(issuer=ISSUER, jwks_uri=f"{ISSUER}/jwks")
+    assert feed.next(without).until == feed.at + 60
+    assert feed.machine.news() is None
+    assert not feed.machine.follows(without)
+    assert feed.machine.follows(METADATA)
+    assert feed.machine.follows(None)
+
+
+def test_a_failure_is_told_once():
+    feed = Feed()
+    feed.machine.failed("no answer", feed.at)
+    feed.machine.failed("no answer", feed.at)
+    assert [feed.machine.news(), feed.machine.news()] == ["no answer", None]
+    feed.machine.failed("another", feed.at)
+    assert feed.machine.news() == "another"

@@ -5,22 +5,26 @@ Adapters are imported on their own: `carnet.guard.fastapi`, `carnet.guard.starle
 """
 
 from carnet.guard.checkpoint import BlockingCheckpoint, Checkpoint
+from carnet.guard.introspection import Credentials
 from carnet.guard.metadata import MetadataError
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import Refused, RefusedRequestError
 from carnet.guard.requirement import Granted, Requirement, require
+from carnet.guard.revocation import Revocation
 from carnet.guard.service_tokens import ServiceTokens
 from carnet.guard.verifier import Verifier
 
 __all__ = [
     "BlockingCheckpoint",
     "Checkpoint",
+    "Credentials",
     "Granted",
     "MetadataError",
     "Principal",
     "Refused",
     "RefusedRequestError",
     "Requirement",
+    "Revocation",
     "ServiceTokens",
     "Verifier",
     "require",

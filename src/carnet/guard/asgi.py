@@ -34,21 +34,20 @@ class Guard:
         transport: httpx2.AsyncBaseTransport | None = None,
         **settings: Unpack[Settings],
     ) -> None:
-        """`settings` are `issuer`, `audience`, `algorithms` and `leeway`, as for `carnet.guard.Checkpoint`."""
+        """`settings` are those of `carnet.guard.checkpoint.Settings`."""
         self.checkpoint = Checkpoint(ambient=ambient, transport=transport, **settings)
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
-        """Fetch the keys when the application starts and keep them fresh: pass it as `lifespan`, or use it in your own.
+        """Fetch the keys and follow the revocation feed while the application runs: pass it as `lifespan`, or use it in yours.
 
         The application need not wait for the first keys; until they are there, requests are answered with 503.
         """
-        source = self.checkpoint.source
-        source.start()
+        self.checkpoint.start()
         try:
             yield
         finally:
-            await source.stop()
+            await self.checkpoint.stop()
 
     async def admit(self, scope: Scope, requirement: Requirement = ANY_PRINCIPAL) -> Principal:
         """Admit an HTTP request or a WebSocket's handshake, and note the principal in its scope.

@@ -2,17 +2,25 @@
 
 import logging
 from collections.abc import Generator, Sequence
-from typing import Required, TypedDict, Unpack
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Required, TypeAlias, TypedDict, Unpack
 
 import httpx2
 
 from carnet.ambient import SYSTEM, Ambient
+from carnet.feed.follower import Follower
 from carnet.guard.bearer import bearer_token
-from carnet.guard.key_set import KeySetMachine
+from carnet.guard.feed_machine import FeedMachine
+from carnet.guard.feed_source import AsyncFeedSource, ThreadFeedSource
+from carnet.guard.introspection import Credentials, Introspection
+from carnet.guard.key_set import Jitter, KeySetMachine
 from carnet.guard.key_source import AsyncKeySource, KeySource, ThreadKeySource
+from carnet.guard.outgoing import FetchError, fetch, fetch_blocking
 from carnet.guard.principal import Principal
-from carnet.guard.refusal import Refused, RefusedRequestError, unready
+from carnet.guard.refusal import Refused, RefusedRequestError, invalid_token, unready
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
+from carnet.guard.revocation import Revocation, RevocationView, Verdict
 from carnet.guard.verifier import ALGORITHMS, UnknownKeyRefusedError, Verifier
 
 _log = logging.getLogger("carnet.guard")
@@ -30,6 +38,34 @@ class Settings(TypedDict, total=False):
     algorithms: tuple[str, ...]
     leeway: int
     """Seconds by which clocks may differ; 60 unless it is given."""
+    revocation: Revocation | None
+    """How the issuer's revocation feed is followed, which it must have then. Not given: if its metadata names one. None: not."""
+    introspection: Credentials | None
+    """For routes that ask the issuer when the feed is stale."""
+
+
+class Need(Enum):
+    """What a request waits for before it can be looked at."""
+
+    KEYS = "the first key set"
+    SNAPSHOT = "the first snapshot of the revocation feed"
+
+
+@dataclass(frozen=True, slots=True)
+class MissingKey:
+    """The token names a key that the set lacks: it may be one that the issuer has published since."""
+
+    kid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """The feed is stale: the issuer is to be asked about this token."""
+
+    token: str = field(repr=False)
+
+
+Step: TypeAlias = Need | MissingKey | Opinion
 
 
 class _Checkpoint:
@@ -40,12 +76,40 @@ class _Checkpoint:
     def __init__(self, settings: Settings, ambient: Ambient) -> None:
         self._settings = settings
         self._ambient = ambient
-        self.verifier = Verifier(**settings)
+        algorithms = settings.get("algorithms", ALGORITHMS)
+        self.verifier = Verifier(
+            issuer=settings["issuer"],
+            audience=settings["audience"],
+            algorithms=algorithms,
+            leeway=settings.get("leeway", 60),
+        )
+        credentials = settings.get("introspection")
+        self._introspection = None if credentials is None else Introspection(credentials)
+        self._feed: FeedMachine | None = None
+        self._view: RevocationView | None = None
+        revocation = settings.get("revocation", Revocation())
+        if revocation is not None:
+            self._feed = FeedMachine(
+                settings["issuer"],
+                algorithms=algorithms,
+                jitter=_jitter(ambient),
+                at=ambient.monotonic(),
+                relay=revocation.relay,
+                optional="revocation" not in settings,
+            )
+            self._view = RevocationView(revocation, self._feed.follower)
 
     @property
     def ready(self) -> bool:
         """Whether tokens can be checked: for a readiness probe."""
-        return self._source.held() is not None
+        return self._source.held() is not None and (
+            self._feed is None or self._feed.follower.ready or not self._feed.follows(self._source.metadata)
+        )
+
+    @property
+    def feed(self) -> Follower | None:
+        """What is known of the revocation feed; its `staleness` and `clock_error` are metrics to alarm on."""
+        return None if self._feed is None else self._feed.follower
 
     @property
     def key_age(self) -> float | None:
@@ -54,25 +118,58 @@ class _Checkpoint:
 
     def _admission(
         self, authorizations: Sequence[bytes], requirement: Requirement, query: bytes
-    ) -> Generator[str | None, None, Principal]:
-        """The steps from a request to its principal; each yield asks for what may take time.
-
-        It yields None for the first key set, and the name of a key that the set lacks.
-        """
+    ) -> Generator[Step, None, Principal]:
+        """The steps from a request to its principal; each yield asks for what may take time."""
         try:
             token = bearer_token(authorizations, query=query)
             if self._source.held() is None:
-                yield None
+                yield Need.KEYS
             try:
                 principal = self._recognise(token)
             except UnknownKeyRefusedError as error:
-                yield error.kid
+                yield MissingKey(error.kid)
                 principal = self._recognise(token)
+            if self._view is not None and self._feed is not None and self._feed.follows(self._source.metadata):
+                yield from self._look_up(self._view, token, principal, requirement)
             self._permit(principal, requirement)
         except RefusedRequestError as error:
             log(error.refused)
             raise
         return principal
+
+    def _look_up(
+        self, view: RevocationView, token: str, principal: Principal, requirement: Requirement
+    ) -> Generator[Step, None, None]:
+        """Refuse what was taken back; where nobody can be sure, do what the route was told."""
+        verdict = view.judge(token, principal, monotonic=self._ambient.monotonic())
+        if verdict is Verdict.NOT_READY:
+            yield Need.SNAPSHOT
+            verdict = view.judge(token, principal, monotonic=self._ambient.monotonic())
+        if verdict is Verdict.GOOD:
+            return
+        if verdict is Verdict.TAKEN_BACK:
+            raise RefusedRequestError(invalid_token("revoked", "The token was taken back."))
+        if verdict is Verdict.NOT_READY:
+            raise RefusedRequestError(self._unready("feed_not_ready", "There is no snapshot of the revocation feed"))
+        when_stale = requirement.when_stale or view.settings.when_stale
+        if when_stale == "allow":
+            _log.warning("allowed although the revocation feed is stale: %s", principal.token_id)
+            return
+        if when_stale == "introspect" and self._introspection is not None:
+            active = self._introspection.known(token, self._ambient.monotonic())
+            if active is None:
+                yield Opinion(token)
+                active = self._introspection.known(token, self._ambient.monotonic())
+            if active:
+                return
+            if active is False:
+                raise RefusedRequestError(invalid_token("revoked", "The issuer says that the token is not active."))
+        raise RefusedRequestError(self._unready("feed_stale", "The revocation feed is stale"))
+
+    def _unready(self, code: str, why: str) -> Refused:
+        failure = None if self._feed is None else self._feed.last_failure
+        why = f"{why} of {self.verifier.issuer}: {failure or 'no answer has come yet'}"
+        return unready(why, code=code, retry_after=_RETRY_SECONDS)
 
     def _permit(self, principal: Principal, requirement: Requirement) -> None:
         verdict = requirement.check(principal, at=self._ambient.now(), leeway=self.verifier.leeway)
@@ -101,14 +198,18 @@ class Checkpoint(_Checkpoint):
         transport: httpx2.AsyncBaseTransport | None = None,
         **settings: Unpack[Settings],
     ) -> None:
-        """`settings` are `issuer`, `audience`, `algorithms` and `leeway`; `transport` replaces the network in tests.
+        """`settings` are those of `Settings`; `transport` replaces the network in tests.
 
         Raises:
             MetadataError: `issuer` is not an https URL (or http to this machine).
         """
         machine = key_set_machine(settings["issuer"], settings.get("algorithms", ALGORITHMS), ambient)
         super().__init__(settings, ambient)
+        self._transport = transport
         self._source = AsyncKeySource(machine, ambient=ambient, transport=transport)
+        self._following: AsyncFeedSource | None = None
+        if self._feed is not None:
+            self._following = AsyncFeedSource(self._feed, self._source, ambient=ambient, transport=transport)
 
     def elsewhere(self, *, ambient: Ambient, transport: httpx2.AsyncBaseTransport) -> "Checkpoint":
         """The same settings with other surroundings: for tests."""
@@ -118,6 +219,18 @@ class Checkpoint(_Checkpoint):
     def source(self) -> AsyncKeySource:
         """The issuer's keys and metadata."""
         return self._source
+
+    def start(self) -> None:
+        """Fetch keys and follow the feed in the background, in the running loop; without effect if that is done already."""
+        self._source.start()
+        if self._following is not None:
+            self._following.start()
+
+    async def stop(self) -> None:
+        """End what goes on in the background; what is known stays."""
+        if self._following is not None:
+            await self._following.stop()
+        await self._source.stop()
 
     async def admit(
         self, authorizations: Sequence[bytes], requirement: Requirement = ANY_PRINCIPAL, *, query: bytes = b""
@@ -129,14 +242,31 @@ class Checkpoint(_Checkpoint):
         Raises:
             RefusedRequestError: it may not, and why.
         """
-        self._source.start()
+        self.start()
         admission = self._admission(authorizations, requirement, query)
         try:
             while True:
-                kid = next(admission)
-                await (self._source.load() if kid is None else self._source.look_for(kid))
+                await self._do(next(admission))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+
+    async def _do(self, step: Step) -> None:
+        match step:
+            case Need.KEYS:
+                await self._source.load()
+            case Need.SNAPSHOT if self._following is not None:
+                await self._following.first()
+            case MissingKey(kid):
+                await self._source.look_for(kid)
+            case Opinion(token) if self._introspection is not None:
+                question = self._introspection.question(token, self._source.metadata, self._ambient.monotonic())
+                if question is not None:
+                    try:
+                        response = await fetch(question, transport=self._transport)
+                    except FetchError:
+                        self._introspection.failed(self._ambient.monotonic())
+                    else:
+                        self._introspection.answered(token, response, self._ambient.monotonic())
 
 
 class BlockingCheckpoint(_Checkpoint):
@@ -154,7 +284,11 @@ class BlockingCheckpoint(_Checkpoint):
         """As for `Checkpoint`."""
         machine = key_set_machine(settings["issuer"], settings.get("algorithms", ALGORITHMS), ambient)
         super().__init__(settings, ambient)
+        self._transport = transport
         self._source = ThreadKeySource(machine, ambient=ambient, transport=transport)
+        self._following: ThreadFeedSource | None = None
+        if self._feed is not None:
+            self._following = ThreadFeedSource(self._feed, self._source, ambient=ambient, transport=transport)
 
     def elsewhere(self, *, ambient: Ambient, transport: httpx2.BaseTransport) -> "BlockingCheckpoint":
         """The same settings with other surroundings: for tests."""
@@ -165,21 +299,47 @@ class BlockingCheckpoint(_Checkpoint):
         """The issuer's keys and metadata."""
         return self._source
 
+    def start(self) -> None:
+        """Fetch keys and follow the feed in daemon threads; without effect if that is done already in this process."""
+        self._source.start()
+        if self._following is not None:
+            self._following.start()
+
+    def stop(self) -> None:
+        """End what goes on in the background; what is known stays."""
+        if self._following is not None:
+            self._following.stop()
+        self._source.stop()
+
     def admit(
         self, authorizations: Sequence[bytes], requirement: Requirement = ANY_PRINCIPAL, *, query: bytes = b""
     ) -> Principal:
         """As `Checkpoint.admit`."""
-        self._source.start()
+        self.start()
         admission = self._admission(authorizations, requirement, query)
         try:
             while True:
-                kid = next(admission)
-                if kid is None:
-                    self._source.load()
-                else:
-                    self._source.look_for(kid)
+                self._do(next(admission))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+
+    def _do(self, step: Step) -> None:
+        match step:
+            case Need.KEYS:
+                self._source.load()
+            case Need.SNAPSHOT if self._following is not None:
+                self._following.first()
+            case MissingKey(kid):
+                self._source.look_for(kid)
+            case Opinion(token) if self._introspection is not None:
+                question = self._introspection.question(token, self._source.metadata, self._ambient.monotonic())
+                if question is not None:
+                    try:
+                        response = fetch_blocking(question, ambient=self._ambient, transport=self._transport)
+                    except FetchError:
+                        self._introspection.failed(self._ambient.monotonic())
+                    else:
+                        self._introspection.answered(token, response, self._ambient.monotonic())
 
 
 def key_set_machine(issuer: str, algorithms: tuple[str, ...], ambient: Ambient) -> KeySetMachine:
@@ -187,9 +347,13 @@ def key_set_machine(issuer: str, algorithms: tuple[str, ...], ambient: Ambient) 
     return KeySetMachine(
         issuer,
         algorithms=algorithms,
-        jitter=lambda: int.from_bytes(ambient.entropy(4), "big") / 2**32,
+        jitter=_jitter(ambient),
         at=ambient.monotonic(),
     )
+
+
+def _jitter(ambient: Ambient) -> Jitter:
+    return lambda: int.from_bytes(ambient.entropy(4), "big") / 2**32
 
 
 def log(refused: Refused) -> None:

@@ -28,6 +28,8 @@ _FIRST_RETRY = 0.25
 _LAST_RETRY = 5.0
 _POLLING = 300.0
 """Seconds of polling before streaming is tried again, where a proxy seems to hold streams back."""
+_WITHOUT_A_FEED = 60.0
+"""Seconds until the metadata of an issuer without a feed is looked at again."""
 _SILENT_STREAMS = 2
 """So many streams that end without one message are a proxy that holds them back."""
 _SNAPSHOT_SECONDS = 60.0
@@ -73,21 +75,44 @@ class FeedMachine:
     """The life of one connection to one issuer's feed, directly or through a relay."""
 
     def __init__(
-        self, issuer: str, *, algorithms: Sequence[str], jitter: Jitter, at: float, relay: str | None = None
+        self,
+        issuer: str,
+        *,
+        algorithms: Sequence[str],
+        jitter: Jitter,
+        at: float,
+        relay: str | None = None,
+        optional: bool = False,
     ) -> None:
-        """`relay`: the URL of a relay that carries the feed in the issuer's place."""
+        """`relay`: the URL of a relay that carries the feed in the issuer's place.
+
+        `optional`: an issuer whose metadata names no feed has none, and that is no failure.
+        """
         self.issuer = issuer
         self.follower = Follower()
         self._relay = relay
+        self._optional = optional
         self._jitter = jitter
         self._verifier = feed_verifier(_NO_KEYS, issuer=issuer, algorithms=algorithms, admit=self._refuse_taken_back)
         self._due = at
         self._failures = 0
+        self._gaps = 0
         self._silent = 0
         self._spoke = False
         self._polling_until = at
+        self._told: str | None = None
         self.last_failure: str | None = None
         """Why the feed is not followed at the moment, for people; None while it is."""
+
+    def news(self) -> str | None:
+        """A failure that has not been told yet, for the log."""
+        failure = None if self.last_failure == self._told else self.last_failure
+        self._told = self.last_failure
+        return failure
+
+    def follows(self, metadata: Metadata | None) -> bool:
+        """Whether there is a feed that tokens are to be looked up in."""
+        return not self._optional or metadata is None or self._places(metadata) is not None
 
     def next(self, metadata: Metadata | None, at: float) -> Step:
         """What to do now."""
@@ -95,6 +120,8 @@ class FeedMachine:
             return Wait(self._due)
         places = self._places(metadata)
         if places is None:
+            if metadata is not None and self._optional:
+                return Wait(at + _WITHOUT_A_FEED)
             self.failed("The issuer's metadata names no revocation feed.", at)
             return Wait(self._due)
         feed, snapshot = places
@@ -112,7 +139,7 @@ class FeedMachine:
             UnknownFeedKeyError: fetch the key set anew, and report the same answer again.
         """
         if response.status == 410:
-            self._gap()
+            self._gap(at)
         elif response.status != 200:
             self.failed(f"The feed answered with status {response.status}.", at)
         elif isinstance(step, TakeSnapshot):
@@ -127,7 +154,7 @@ class FeedMachine:
             UnknownFeedKeyError: fetch the key set anew, and report the same event again.
         """
         if event.kind == "gap":
-            self._gap()
+            self._gap(at)
             return False
         return self._take_message(event.data, keys, now, at)
 
@@ -140,7 +167,9 @@ class FeedMachine:
             return False
         self._spoke = True
         if self.follower.take_message(message, at=now, monotonic=at) is Outcome.GAP:
+            self._gap(at)
             return False
+        self._gaps = 0
         self._works()
         return not self.follower.wants_snapshot
 
@@ -171,7 +200,7 @@ class FeedMachine:
         """A stream's answer has begun; False if it is none."""
         self._spoke = False
         if status == 410:
-            self._gap()
+            self._gap(at)
         elif status != 200:
             self.failed(f"The feed answered with status {status}.", at)
         return status == 200
@@ -190,13 +219,16 @@ class FeedMachine:
     def failed(self, why: str, at: float) -> None:
         """Nothing usable came back. What is known stays; time goes on, and staleness with it."""
         self.last_failure = why
-        wait = min(_FIRST_RETRY * 2.0 ** min(self._failures, 16), _LAST_RETRY)
+        wait = min(_FIRST_RETRY * 2.0 ** min(max(self._failures, self._gaps), 16), _LAST_RETRY)
         self._failures += 1
         self._due = at + wait * (0.5 + 0.5 * self._jitter())
 
-    def _gap(self) -> None:
-        """The other side cannot join on to where we are: only a snapshot helps."""
+    def _gap(self, at: float) -> None:
+        """The other side cannot join on to where we are: only a snapshot helps. If that did not help before, wait longer."""
         self.follower.wants_snapshot = True
+        self._gaps += 1
+        if self._gaps > 1:
+            self.failed("The feed does not join on to its own snapshot.", at)
 
     def _works(self) -> None:
         self._failures = 0

@@ -267,5 +267,7 @@ def _streaming(url: str) -> dict[str, Any]:
 
 
 def _report(machine: FeedMachine) -> None:
-    if machine.last_failure is not None:
-        _log.warning("The revocation feed of %s is not followed: %s", machine.issuer, machine.last_failure)
+    """Once for each failure that differs from the one before."""
+    failure = machine.news()
+    if failure is not None:
+        _log.warning("The revocation feed of %s is not followed: %s", machine.issuer, failure)

@@ -6,7 +6,7 @@ seconds of a monotonic clock. One machine serves one issuer; what it has learnt 
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from carnet.guard.metadata import Metadata, MetadataError, metadata_urls, read_metadata
@@ -43,7 +43,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Get this URL. Redirects are failures (rule A3)."""
+    """Get this URL, or post a form to it. Redirects are failures (rule A3)."""
 
     url: str
     etag: str | None
@@ -51,6 +51,8 @@ class Fetch:
     """Bytes of the answer's body."""
     seconds: float = 5
     """From the first packet to the last byte."""
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    authorization: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

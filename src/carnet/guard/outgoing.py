@@ -34,10 +34,9 @@ def client_options(url: str, *, seconds: float = TOTAL_SECONDS) -> dict[str, Any
 
 
 async def fetch(wanted: Fetch, *, transport: httpx2.AsyncBaseTransport | None = None) -> Response:
-    """Get a URL; raises FetchError."""
+    """Get what is wanted; raises FetchError."""
     async with httpx2.AsyncClient(**client_options(wanted.url, seconds=wanted.seconds), transport=transport) as client:
-        request = client.build_request("GET", wanted.url, headers=_headers(wanted))
-        return await exchange(client, request, wanted.limit, seconds=wanted.seconds)
+        return await exchange(client, _request(client, wanted), wanted.limit, seconds=wanted.seconds)
 
 
 async def exchange(
@@ -63,10 +62,10 @@ async def exchange(
 
 
 def fetch_blocking(wanted: Fetch, *, ambient: Ambient, transport: httpx2.BaseTransport | None = None) -> Response:
-    """Get a URL from a thread; raises FetchError."""
+    """Get what is wanted, from a thread; raises FetchError."""
     deadline = ambient.monotonic() + wanted.seconds
     with httpx2.Client(**client_options(wanted.url, seconds=wanted.seconds), transport=transport) as client:
-        request = client.build_request("GET", wanted.url, headers=_headers(wanted))
+        request = _request(client, wanted)
         try:
             response = client.send(request, stream=True)
             try:
@@ -84,8 +83,15 @@ def fetch_blocking(wanted: Fetch, *, ambient: Ambient, transport: httpx2.BaseTra
     return _response(response, body)
 
 
-def _headers(wanted: Fetch) -> dict[str, str]:
-    return {} if wanted.etag is None else {"if-none-match": wanted.etag}
+def _request(client: httpx2.AsyncClient | httpx2.Client, wanted: Fetch) -> httpx2.Request:
+    headers = {}
+    if wanted.etag is not None:
+        headers["if-none-match"] = wanted.etag
+    if wanted.authorization is not None:
+        headers["authorization"] = wanted.authorization
+    if wanted.form is None:
+        return client.build_request("GET", wanted.url, headers=headers)
+    return client.build_request("POST", wanted.url, headers=headers, data=dict(wanted.form))
 
 
 def _refuse_encoding(response: httpx2.Response) -> None:

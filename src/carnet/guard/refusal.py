@@ -64,11 +64,11 @@ def invalid_token(code: str, why: str) -> Refused:
     return Refused(401, code, "invalid_token", "The access token is not valid here.", why)
 
 
-def unready(why: str, *, retry_after: int) -> Refused:
+def unready(why: str, *, retry_after: int, code: str = "guard_not_ready") -> Refused:
     """The guard cannot tell yet. Never 401, which would send every client to sign in again."""
     return Refused(
         503,
-        "guard_not_ready",
+        code,
         "temporarily_unavailable",
         "Access tokens cannot be checked at the moment: try again shortly.",
         why,

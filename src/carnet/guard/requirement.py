@@ -8,6 +8,7 @@ from typing import Literal, Protocol, TypeAlias, TypedDict, Unpack
 from carnet.ambient import Instant
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import Refused
+from carnet.guard.revocation import WhenStale
 
 CustomRule: TypeAlias = Callable[[Principal], bool]
 
@@ -149,6 +150,8 @@ class Requirement:
     """What a route asks for: all of its rules hold. Without rules it asks for a valid token and no more."""
 
     rules: tuple[Rule, ...] = ()
+    when_stale: WhenStale | None = None
+    """What is done when the revocation feed is stale; None: what the guard's settings say."""
 
     @property
     def scope(self) -> frozenset[str]:
@@ -183,10 +186,12 @@ class Asked(TypedDict, total=False):
     """Requirements of which one is enough."""
     custom: CustomRule
     """A rule of your own."""
+    when_stale: WhenStale
+    """What is done when the revocation feed is stale, where it is not what the guard does otherwise."""
 
 
 def require(**asked: Unpack[Asked]) -> Requirement:
-    """Say what a route asks for: `scope`, `role`, `acr`, `max_age`, `any_of`, `custom`.
+    """Say what a route asks for: `scope`, `role`, `acr`, `max_age`, `any_of`, `custom`; and `when_stale`.
 
     What no sign-in can mend is looked at first, so that nobody is asked for a stronger proof in vain.
 
@@ -206,6 +211,9 @@ def require(**asked: Unpack[Asked]) -> Requirement:
             )
     if "" in roles:
         raise ValueError("A role has at least one character.")
+    when_stale = asked.get("when_stale")
+    if when_stale not in {None, "introspect", "reject", "allow"}:
+        raise ValueError("when_stale is introspect, reject or allow.")
     if max_age is not None and max_age < 0:
         raise ValueError("max_age is a number of seconds, 0 or more.")
     rules: list[Rule] = []
@@ -219,7 +227,7 @@ def require(**asked: Unpack[Asked]) -> Requirement:
         rules.append(AuthenticationRule(tuple(contexts), max_age))
     if alternatives:
         rules.append(AnyOfRule(alternatives))
-    return Requirement(tuple(rules))
+    return Requirement(tuple(rules), when_stale)
 
 
 def _words(asked: Asked, name: Literal["scope", "acr"]) -> list[str]:

@@ -31,7 +31,7 @@ class Guard:
     def __init__(
         self, *, ambient: Ambient = SYSTEM, transport: httpx2.BaseTransport | None = None, **settings: Unpack[Settings]
     ) -> None:
-        """`settings` are `issuer`, `audience`, `algorithms` and `leeway`, as for `carnet.guard.BlockingCheckpoint`."""
+        """`settings` are those of `carnet.guard.checkpoint.Settings`."""
         self.checkpoint = BlockingCheckpoint(ambient=ambient, transport=transport, **settings)
 
     def admit(self, environ: "WSGIEnvironment", requirement: Requirement = ANY_PRINCIPAL) -> Principal:

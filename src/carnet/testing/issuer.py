@@ -7,10 +7,14 @@ from typing import Any, Protocol
 import httpx2
 
 from carnet.ambient import SYSTEM, Ambient
+from carnet.feed.entries import HASH_KEY_LENGTH, OUTRIGHT, Entry, mark, pack
+from carnet.feed.messages import Message, Snapshot, sign_message, sign_snapshot
 from carnet.guard.checkpoint import BlockingCheckpoint, Checkpoint
 from carnet.guard.metadata import metadata_urls
 from carnet.jose import KeySet, SigningKey, sign_jwt
 from carnet.jose.strict_json import encode_object
+
+_FEED_KEY = b"f" * HASH_KEY_LENGTH
 
 
 class AsyncGuarded(Protocol):
@@ -38,8 +42,12 @@ class FakeIssuer:
         audience: str | Sequence[str] = "service",
         algorithm: str = "ES256",
         ambient: Ambient = SYSTEM,
+        feed: bool = False,
     ) -> None:
-        """`audience` is what tokens are for unless they are asked for otherwise; `ambient` may be a settable one."""
+        """`audience` is what tokens are for unless they are asked for otherwise; `ambient` may be a settable one.
+
+        `feed`: it has a revocation feed, which grows stale as the clock moves on unless it is told to `beat`.
+        """
         self.issuer = issuer
         self.audience = audience
         self._algorithm = algorithm
@@ -49,6 +57,11 @@ class FakeIssuer:
         """What is published; the last one signs."""
         self.requests: list[str] = []
         """The URLs that were asked for, in order."""
+        self._feed = feed
+        self.feed_answers = True
+        """False: the feed does not answer those who fetch it, and grows stale."""
+        self._trusting: list[AsyncGuarded | BlockingGuarded] = []
+        self._taken_back: list[Entry] = []
 
     @property
     def key(self) -> SigningKey:
@@ -104,13 +117,47 @@ class FakeIssuer:
         self.keys = [*self.keys, new] if keep else [new]
         return new
 
+    def revoke(self, kind: str, value: str, *, epoch: int = OUTRIGHT) -> None:
+        """Take something back: a `session` (sid), `family`, `token` (jti), `client`, `key` (kid), or a `subject`.
+
+        For a subject, tokens whose `sep` is lower than `epoch` are refused; `OUTRIGHT`: all of them. Guards inside of
+        `trusted_by` know at once; others with their next fetch.
+
+        Raises:
+            ValueError: it was made without a feed.
+        """
+        if not self._feed:
+            raise ValueError("This fake issuer has no revocation feed: make it with feed=True.")
+        self._taken_back.append(Entry(mark(kind, value, key=_FEED_KEY), epoch, self._ambient.now() + 3600))
+        self.beat()
+
+    def beat(self) -> None:
+        """Bring the guards inside of `trusted_by` up to date with the feed, and with its time."""
+        for guard in self._trusting if self._feed else ():
+            follower = guard.checkpoint.feed
+            if follower is not None:
+                follower.take_snapshot(self._snapshot(), at=self._ambient.now(), monotonic=self._ambient.monotonic())
+
+    def _snapshot(self) -> Snapshot:
+        return Snapshot("fake", _FEED_KEY, len(self._taken_back), self._ambient.now(), pack(self._taken_back))
+
+    def _heartbeat(self) -> str:
+        """A stream that says how far the feed is and ends: whoever is behind takes a snapshot."""
+        head = len(self._taken_back)
+        message = Message("fake", head, head, self._ambient.now())
+        return f"data: {sign_message(message, issuer=self.issuer, key=self.key)}\n\n"
+
     def publish(self) -> bytes:
         """The JWK Set (RFC 7517 section 5)."""
         return encode_object(KeySet([key.public() for key in self.keys]).to_jwks())
 
     def metadata(self) -> dict[str, Any]:
         """RFC 8414 section 2."""
-        return {
+        feed = {
+            "revocations_endpoint": f"{self.issuer}/revocations",
+            "revocations_snapshot_endpoint": f"{self.issuer}/revocations/snapshot",
+        }
+        return (feed if self._feed else {}) | {
             "issuer": self.issuer,
             "jwks_uri": f"{self.issuer}/jwks",
             "authorization_endpoint": f"{self.issuer}/authorize",
@@ -126,6 +173,12 @@ class FakeIssuer:
         headers = {"content-type": "application/json", "cache-control": "public, max-age=300"}
         if url == f"{self.issuer}/jwks":
             return httpx2.Response(200, content=self.publish(), headers=headers)
+        if url.startswith(f"{self.issuer}/revocations") and not self.feed_answers:
+            return httpx2.Response(503)
+        if url == f"{self.issuer}/revocations/snapshot":
+            return httpx2.Response(200, content=sign_snapshot(self._snapshot(), issuer=self.issuer, key=self.key))
+        if url.startswith(f"{self.issuer}/revocations?"):
+            return httpx2.Response(200, content=self._heartbeat())
         if url in metadata_urls(self.issuer):
             return httpx2.Response(200, content=encode_object(self.metadata()), headers=headers)
         return httpx2.Response(404)
@@ -153,8 +206,11 @@ class FakeIssuer:
             for guard, checkpoint in before:
                 self.issuer = checkpoint.verifier.issuer
                 guard.checkpoint = checkpoint.elsewhere(ambient=self._ambient, transport=self.transport)
+            self._trusting = list(guards)
+            self.beat()
             yield self
         finally:
+            self._trusting = []
             self.issuer, self.audience = own
             for guard, checkpoint in before:
                 guard.checkpoint = checkpoint

@@ -92,7 +92,8 @@ def free_port() -> int:
     """A port that nothing listens on just now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def free_base_port() -> int:
@@ -100,9 +101,9 @@ def free_base_port() -> int:
 
     The search begins at another place in each process, so that two test runs at once do not take the same.
     """
-    places = range(12_000, 30_000, 20)
+    places: list[int] = list(range(12_000, 30_000, 20))
     first = os.getpid() % len(places)
-    for base in (*places[first:], *places[:first]):
+    for base in places[first:] + places[:first]:
         if not any(parts.taken(port) for port in parts.ports(base).values()):
             return base
     raise NotRunningError("There are no free ports.")

@@ -39,13 +39,13 @@ INVOICES = [
 ]
 
 
-@guard.require(scope="invoices:read", role="USER")
+@guard.require(scope="invoices:read", role="USER", when_stale="allow")
 async def invoices(request: Request) -> Response:
     customer = guard.principal(request).subject
     return answer([invoice for invoice in reversed(INVOICES) if invoice.customer == customer])
 
 
-@guard.require(scope="invoices:read", role="ADMIN")
+@guard.require(scope="invoices:read", role="ADMIN", when_stale="allow")
 async def all_invoices(_: Request) -> Response:
     return answer(list(reversed(INVOICES)))
 
