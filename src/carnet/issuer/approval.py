@@ -1,6 +1,8 @@
 """RFC 6749 section 1.3: what was approved, as it travels from the sign-in through the code to every token of the family."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -45,6 +47,22 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Derived:
+    """What comes of another token (RFC 8693, RFC 7521 section 4.1): an access token alone, which lives no longer."""
+
+    subject: str
+    family: str | None
+    sid: str | None
+    sign_in: SignIn | None
+    until: Instant
+    actor: Mapping[str, Any] | None = None
+    """RFC 8693 section 4.1, `act`: who acts for the subject."""
+    may_act: Mapping[str, Any] | None = None
+    issued_token_type: str | None = None
+    """RFC 8693 section 2.2.1; None: the grant's answer has no such member."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Redemption:
     """The artifact that a request redeems, found and proved but not yet spent."""
 
@@ -65,7 +83,8 @@ class Authorization:
     audience: tuple[str, ...] = ()
     """The approved resource servers; empty: all that the client has."""
     person: Person | None = None
-    """None: the client speaks for itself."""
+    """None: the client speaks for itself, unless it is `derived`."""
+    derived: Derived | None = None
     redemption: Redemption | None = None
     nonce: str | None = None
     """OpenID Connect Core section 2."""

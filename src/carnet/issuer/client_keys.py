@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from carnet.ambient import Ambient
 from carnet.issuer.egress import Egress, EgressError
-from carnet.issuer.storage.records import Client
 from carnet.jose import KeySet
 from carnet.jose.errors import MalformedError
 from carnet.jose.strict_json import parse_object
@@ -23,6 +22,16 @@ LAST_GOOD = 86_400.0
 """Seconds that a set is used while its URL does not answer."""
 MOST = 1_000
 """Sets that are kept; the one that was fetched first goes first."""
+
+
+class Published(Protocol):
+    """A client, or an issuer of assertions: its keys are in its registration, or at a URL."""
+
+    @property
+    def jwks(self) -> dict[str, Any] | None: ...
+
+    @property
+    def jwks_uri(self) -> str | None: ...
 
 
 @dataclass(slots=True)
@@ -42,7 +51,7 @@ class ClientKeys:
         self._ambient = ambient
         self._held: dict[str, _Held] = {}
 
-    async def key_set(self, client: Client, alg: str, kid: str | None) -> KeySet:
+    async def key_set(self, client: Published, alg: str, kid: str | None) -> KeySet:
         """The client's keys for `alg`. A set without the key `kid` is fetched again, but not more often than each ten seconds.
 
         A key that does not name its algorithm serves `alg`; whoever calls has held `alg` against an allow-list.

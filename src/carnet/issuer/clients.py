@@ -19,7 +19,8 @@ from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN, entry
 from carnet.issuer.storage.ports import AlreadyExistsError
-from carnet.issuer.storage.records import Client, Event
+from carnet.issuer.storage.records import AssertionIssuer, Client, Event, TokenExchange
+from carnet.issuer.token_policies import PolicyError, check_policies
 from carnet.jose import JoseError, KeySet
 from carnet.oauth import redirect_uri, scope
 from carnet.oauth.errors import InvalidScopeError
@@ -51,6 +52,9 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     token_endpoint_auth_signing_alg: str | None = None
     jwks: dict[str, Any] | None = None
     jwks_uri: str | None = None
+    request_object_signing_alg: str | None = None
+    require_signed_request_object: bool = False
+    require_pushed_authorization_requests: bool = False
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
@@ -60,6 +64,9 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     roles: tuple[str, ...] = ()
     first_party: bool = False
     access_token_lifetime: int | None = None
+    token_exchange: TokenExchange | None = None
+    may_act: str | None = None
+    assertion_issuers: tuple[AssertionIssuer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,9 @@ async def register(desk: Desk, asked: Registration, *, actor: str) -> Registered
             token_endpoint_auth_signing_alg=asked.token_endpoint_auth_signing_alg,
             jwks=asked.jwks,
             jwks_uri=asked.jwks_uri,
+            request_object_signing_alg=asked.request_object_signing_alg,
+            require_signed_request_object=asked.require_signed_request_object,
+            require_pushed_authorization_requests=asked.require_pushed_authorization_requests,
             redirect_uris=asked.redirect_uris,
             post_logout_redirect_uris=asked.post_logout_redirect_uris,
             grant_types=asked.grant_types,
@@ -102,6 +112,9 @@ async def register(desk: Desk, asked: Registration, *, actor: str) -> Registered
             roles=asked.roles,
             first_party=asked.first_party,
             access_token_lifetime=asked.access_token_lifetime,
+            token_exchange=asked.token_exchange,
+            may_act=asked.may_act,
+            assertion_issuers=asked.assertion_issuers,
             created_at=now,
             updated_at=now,
         ),
@@ -188,6 +201,10 @@ def validated(client: Client, config: Config) -> Client:
     _check_grants(client)
     _check_credentials(client)
     _check_keys(client, config)
+    try:
+        check_policies(client, Egress(config))
+    except PolicyError as error:
+        raise ClientError(str(error)) from None
     _check_uris(client)
     try:
         values = scope.parse(client.scope)
@@ -250,6 +267,10 @@ def _check_keys(client: Client, config: Config) -> None:
             Egress(config).check_url(client.jwks_uri)
         except EgressError as error:
             raise ClientError(f"jwks_uri: {error}") from None
+    if client.request_object_signing_alg not in {None, *ALGORITHMS}:
+        raise ClientError(f"request_object_signing_alg is one of {', '.join(ALGORITHMS)}.")
+    if client.require_signed_request_object and client.jwks is None and client.jwks_uri is None:
+        raise ClientError("A client that signs its requests needs its public keys: give jwks or jwks_uri.")
     if client.jwks is None:
         return
     keys = client.jwks.get("keys")

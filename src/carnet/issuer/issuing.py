@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from carnet.ambient import Instant, lapsed
-from carnet.issuer.approval import Authorization, Person
+from carnet.issuer.approval import Authorization, Derived, Person
 from carnet.issuer.desk import Desk
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN
-from carnet.issuer.storage.records import Account, Artifact, Client
+from carnet.issuer.storage.records import Account, Artifact, Client, Session
 from carnet.jose import SigningKey, sign_jwt
 from carnet.oauth import access_token, id_token
 from carnet.oauth.access_token import AccessToken
@@ -60,10 +60,12 @@ async def mint(
         roles=client.roles,
         epoch=client.epoch,
     )
+    if authorization.derived is not None:
+        return await _derived(authorization.derived, token, key, desk)
     person = authorization.person
     if person is None:
         return Minted(access_token=_sign(token, key), expires_in=lifetime, scope=scope)
-    account = await _account(person, desk)
+    account = await _account(person.subject, desk)
     ends_at = await _end_of_session(person, desk, at=now)
     token = replace(
         token,
@@ -72,6 +74,7 @@ async def mint(
         roles=account.roles,
         sign_in=person.approval.sign_in,
         sid=None if person.offline else person.sid,
+        may_act=None if client.may_act is None else {"sub": client.may_act},
         epoch=account.epoch,
     )
     signed = _sign(token, key)
@@ -94,9 +97,32 @@ def _access_token_lifetime(client: Client, desk: Desk) -> int:
     return min(client.access_token_lifetime or default, max(default, LONGEST_ACCESS_TOKEN))
 
 
-async def _account(person: Person, desk: Desk) -> Account:
+async def _derived(derived: Derived, token: AccessToken, key: SigningKey, desk: Desk) -> Minted:
+    """An access token that comes of another one, and nothing besides."""
+    account = await _account(derived.subject, desk)
+    if derived.sid is not None:
+        await _live_session(derived.sid, desk, at=token.issued_at)
+    token = replace(
+        token,
+        subject=derived.subject,
+        expires_at=min(token.expires_at, derived.until),
+        token_id=f"{derived.family}.{token.token_id}" if derived.family is not None else token.token_id,
+        roles=account.roles,
+        sign_in=derived.sign_in,
+        sid=derived.sid,
+        actor=derived.actor,
+        may_act=derived.may_act,
+        epoch=account.epoch,
+    )
+    if lapsed(token.expires_at, at=token.issued_at):
+        raise InvalidGrantError("The authorization is not valid any more.", why="what it derives from has just expired")
+    lifetime = token.expires_at - token.issued_at
+    return Minted(access_token=_sign(token, key), expires_in=lifetime, scope=token.scope)
+
+
+async def _account(subject: str, desk: Desk) -> Account:
     """Roles and epoch as they are now: what a token says is as fresh as the token."""
-    account = await desk.store.accounts.get(person.subject)
+    account = await desk.store.accounts.get(subject)
     if account is None or account.disabled_at is not None:
         raise InvalidGrantError("The authorization is not valid any more.", why="the account is disabled or gone")
     return account
@@ -106,10 +132,15 @@ async def _end_of_session(person: Person, desk: Desk, *, at: Instant) -> Instant
     """When the session ends at the latest; None: it hangs on none."""
     if person.sid is None:
         return None
-    session = await desk.store.sessions.get(person.sid)
+    session = await _live_session(person.sid, desk, at=at)
+    return None if person.offline else session.expires_at
+
+
+async def _live_session(sid: str, desk: Desk, *, at: Instant) -> Session:
+    session = await desk.store.sessions.get(sid)
     if session is None or session.ended_at is not None or lapsed(session.expires_at, at=at):
         raise InvalidGrantError("The authorization is not valid any more.", why="the session has ended")
-    return None if person.offline else session.expires_at
+    return session
 
 
 def _id_token(

@@ -1,6 +1,6 @@
 """RFC 9068: the JWT profile of access tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,6 +46,10 @@ class AccessToken:
     sign_in: SignIn | None = None
     """None: no person is behind it."""
     sid: str | None = None
+    actor: Mapping[str, Any] | None = None
+    """RFC 8693 section 4.1, `act`."""
+    may_act: Mapping[str, Any] | None = None
+    """RFC 8693 section 4.4."""
     epoch: int | None = None
     """Carnet's `sep`: the subject's epoch, below which guards refuse a token."""
 
@@ -72,5 +76,5 @@ class AccessToken:
         }
         if self.sign_in is not None:
             made |= sign_in_claims(self.sign_in)
-        optional = {"sid": self.sid, "sep": self.epoch}
+        optional = {"sid": self.sid, "sep": self.epoch, "act": self.actor, "may_act": self.may_act}
         return made | {name: value for name, value in optional.items() if value is not None}

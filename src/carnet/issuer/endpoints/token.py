@@ -36,7 +36,7 @@ async def answer(request: Request, desk: Desk) -> Response:
     granted = _bounded_scope(authorization, client)
     audience = _bounded_audience(parameters, authorization, client, granted, desk)
     minted = await mint(authorization, client, desk, scope=granted, audience=audience)
-    return _tokens(minted, await _commit(authorization, minted, client, desk))
+    return _tokens(minted, authorization, await _commit(authorization, minted, client, desk))
 
 
 def _grant(parameters: Parameters, client: Client) -> Grant[Any]:
@@ -84,7 +84,7 @@ async def _commit(authorization: Authorization, minted: Minted, client: Client, 
     return successor.secret
 
 
-def _tokens(minted: Minted, refresh_token: Opaque | None) -> Response:
+def _tokens(minted: Minted, authorization: Authorization, refresh_token: Opaque | None) -> Response:
     """RFC 6749 section 5.1."""
     document: dict[str, Any] = {
         "access_token": minted.access_token,
@@ -92,6 +92,8 @@ def _tokens(minted: Minted, refresh_token: Opaque | None) -> Response:
         "expires_in": minted.expires_in,
         "scope": scope.join(minted.scope),
     }
+    if authorization.derived is not None and authorization.derived.issued_token_type is not None:
+        document["issued_token_type"] = authorization.derived.issued_token_type
     if refresh_token is not None:
         document["refresh_token"] = refresh_token.value
     if minted.id_token is not None:

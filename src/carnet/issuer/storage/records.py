@@ -37,6 +37,26 @@ class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):
     disabled_at: Instant | None = None
 
 
+class TokenExchange(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """RFC 8693: how a client may exchange people's access tokens."""
+
+    kind: Literal["delegation", "impersonation"]
+    """Section 1.1: whether what it gets says who acts (`act`)."""
+    receives: tuple[str, ...]
+    """The audiences as which it receives people's tokens: only a token for one of them can be exchanged."""
+
+
+class AssertionIssuer(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """RFC 7523 section 2.1: an issuer whose assertions a client may bring."""
+
+    issuer: str
+    jwks: dict[str, Any] | None = None
+    jwks_uri: str | None = None
+    """Its public keys: one of the two."""
+    subjects: dict[str, str] | None = None
+    """Its subjects and the accounts' subjects that they stand for; None: it speaks of the accounts' own."""
+
+
 class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 7591 section 2: a registered client, under the names of its metadata where they exist."""
 
@@ -49,6 +69,12 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     token_endpoint_auth_method: str = "none"
     token_endpoint_auth_signing_alg: str | None = None
     """Of the assertions with which it authenticates; None: any that is allowed."""
+    request_object_signing_alg: str | None = None
+    """Of its signed requests (RFC 9101); None: any that is allowed."""
+    require_signed_request_object: bool = False
+    """RFC 9101 section 10.5."""
+    require_pushed_authorization_requests: bool = False
+    """RFC 9126 section 6."""
     jwks: dict[str, Any] | None = None
     """Its public keys, as a JWK Set."""
     jwks_uri: str | None = None
@@ -67,6 +93,10 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Consent is not asked for: whoever runs the issuer runs the client too."""
     access_token_lifetime: int | None = None
     """Seconds; None: the issuer's default."""
+    token_exchange: TokenExchange | None = None
+    may_act: str | None = None
+    """RFC 8693 section 4.4: the one subject who may act for people with the access tokens that this client gets."""
+    assertion_issuers: tuple[AssertionIssuer, ...] = ()
     epoch: int = 0
     created_at: Instant
     updated_at: Instant
@@ -137,11 +167,12 @@ ArtifactKind: TypeAlias = Literal[
     "user_code",
     "device_claim",
     "device_decision",
+    "pushed_request",
 ]
 """`code`: RFC 6749 section 4.1.2; `refresh_token`: section 1.5; `invitation`: a one-time link that makes an account or
 sets a password; `replay_id`: a `jti` or nonce that must not come twice; `ticket`: a step of a sign-in that is not yet a
 session; `device_code`, `user_code`: RFC 8628 section 3.2; `device_claim`: that a browser has entered the code;
-`device_decision`: what its person decided. A new kind is a new word here and nothing else in storage."""
+`device_decision`: what its person decided; `pushed_request`: RFC 9126. A new kind is a new word here and nothing else in storage."""
 
 
 class Artifact(Struct, frozen=True, kw_only=True, omit_defaults=True):
