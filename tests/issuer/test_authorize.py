@@ -198,7 +198,7 @@ async def test_offline_access_is_ignored_for_a_client_without_the_refresh_grant(
 @pytest.mark.parametrize(
     ("name", "error"),
     [
-        ("request", "request_not_supported"),
+        ("request", "invalid_request_object"),
         ("request_uri", "request_uri_not_supported"),
         ("registration", "registration_not_supported"),
     ],

@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from carnet.issuer.endpoints.authorize import LONGEST
+from carnet.issuer.flow import LONGEST
 
 pytestmark = pytest.mark.anyio
 

@@ -47,6 +47,12 @@ def add(subparsers: Any) -> None:
         create.add_argument(
             option, dest=field, metavar=metavar, action="append", default=[], help=f"{summary}; may be repeated"
         )
+    create.add_argument(
+        "--require-par", action="store_true", help="it must push its authorization requests (RFC 9126)"
+    )
+    create.add_argument(
+        "--require-signed-request", action="store_true", help="it must sign its authorization requests (RFC 9101)"
+    )
     create.add_argument("--first-party", action="store_true", help="yours: people are not asked for consent")
     create.add_argument("--access-token-lifetime", type=int, metavar="SECONDS")
 
@@ -72,6 +78,8 @@ def _create(arguments: Namespace) -> int:
         client_id=arguments.client_id,
         token_endpoint_auth_method=method,
         **_keys(arguments.jwks),
+        require_pushed_authorization_requests=arguments.require_par,
+        require_signed_request_object=arguments.require_signed_request,
         redirect_uris=tuple(arguments.redirect_uris),
         post_logout_redirect_uris=tuple(arguments.post_logout_redirect_uris),
         grant_types=tuple(arguments.grant_types) or (people if arguments.redirect_uris else ("client_credentials",)),
@@ -208,6 +216,8 @@ def _document(client: "Client") -> dict[str, Any]:
         "token_endpoint_auth_method": client.token_endpoint_auth_method,
         "jwks": client.jwks,
         "jwks_uri": client.jwks_uri,
+        "require_pushed_authorization_requests": client.require_pushed_authorization_requests,
+        "require_signed_request_object": client.require_signed_request_object,
         "redirect_uris": list(client.redirect_uris),
         "post_logout_redirect_uris": list(client.post_logout_redirect_uris),
         "grant_types": list(client.grant_types),

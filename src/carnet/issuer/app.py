@@ -35,6 +35,7 @@ from carnet.issuer.endpoints import (
     introspect,
     jwks,
     login,
+    par,
     revocations,
     revoke,
     token,
@@ -57,6 +58,7 @@ from carnet.oauth.errors import OAuthError, ServerError, TemporarilyUnavailableE
 ENDPOINTS: tuple[Endpoint, ...] = (
     *discovery.ENDPOINTS,
     *jwks.ENDPOINTS,
+    *par.ENDPOINTS,
     *authorize.ENDPOINTS,
     *consent.ENDPOINTS,
     *token.ENDPOINTS,

@@ -20,8 +20,6 @@ from carnet.oauth.errors import (
     InvalidTargetError,
     OAuthError,
     RegistrationNotSupportedError,
-    RequestNotSupportedError,
-    RequestUriNotSupportedError,
     UnauthorizedClientError,
     UnsupportedResponseTypeError,
 )
@@ -29,12 +27,6 @@ from carnet.oauth.parameters import Parameters
 from carnet.oauth.scope import Scope
 
 PROMPTS = ("none", "login", "consent", "select_account")
-
-_NOT_SUPPORTED = {
-    "request": RequestNotSupportedError,
-    "request_uri": RequestUriNotSupportedError,
-    "registration": RegistrationNotSupportedError,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +87,8 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
     Raises:
         OAuthError: goes back to the client.
     """
-    for name, error in _NOT_SUPPORTED.items():
-        if name in parameters:
-            raise error(f"The parameter {name} is not supported.")
+    if "registration" in parameters:
+        raise RegistrationNotSupportedError("The parameter registration is not supported.")
     if parameters.require("response_type") != "code":
         raise UnsupportedResponseTypeError("The only response_type is code.")
     if "authorization_code" not in back.client.grant_types:

@@ -16,12 +16,19 @@ LIFETIME = 1_800
 """Seconds that somebody may take to sign in and to decide."""
 
 
+LONGEST = 8_192
+"""Characters of a request: while it waits it travels in URLs of our own."""
+
+
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
     """A request to `/authorize` and when it began; `seal_flow` makes the `flow` parameter of our pages of it."""
 
     pairs: tuple[tuple[str, str], ...]
     began_at: Instant
     """What happens on our pages after it meets `prompt` and `max_age`."""
+
+    pushed: Digest | None = None
+    """Of the pushed request that the code is to spend (RFC 9126)."""
 
     @property
     def parameters(self) -> Parameters:

@@ -5,6 +5,7 @@ from typing import Any
 
 from carnet.issuer.authorization_request import PROMPTS
 from carnet.issuer.client_auth import CLIENT_AUTHENTICATIONS
+from carnet.issuer.client_keys import ALGORITHMS
 from carnet.issuer.config import Config
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.endpoints.userinfo import CLAIMS
@@ -42,6 +43,9 @@ def describe(config: Config, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "prompt_values_supported": list(PROMPTS),
         "ui_locales_supported": list(LANGUAGES),
         "claims_parameter_supported": False,
-        "request_parameter_supported": False,
+        "request_parameter_supported": True,
+        "request_object_signing_alg_values_supported": list(ALGORITHMS),
+        "require_signed_request_object": False,
         "request_uri_parameter_supported": False,
+        "require_pushed_authorization_requests": False,
     }

@@ -124,12 +124,20 @@ class ConsentRequiredError(OAuthError):
     code = "consent_required"
 
 
-class RequestNotSupportedError(OAuthError):
-    code = "request_not_supported"
-
-
 class RequestUriNotSupportedError(OAuthError):
     code = "request_uri_not_supported"
+
+
+class InvalidRequestObjectError(OAuthError):
+    """RFC 9101 section 7."""
+
+    code = "invalid_request_object"
+
+
+class InvalidRequestUriError(OAuthError):
+    """RFC 9101 section 7."""
+
+    code = "invalid_request_uri"
 
 
 class RegistrationNotSupportedError(OAuthError):

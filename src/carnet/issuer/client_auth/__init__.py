@@ -7,13 +7,15 @@ from carnet.issuer.client_auth.client_secret_basic import ClientSecretBasic
 from carnet.issuer.client_auth.client_secret_jwt import ClientSecretJwt
 from carnet.issuer.client_auth.client_secret_post import ClientSecretPost
 from carnet.issuer.client_auth.method import ClientAuthentication, Presented, UnprovedError
-from carnet.issuer.client_auth.none import Public
+from carnet.issuer.client_auth.none import CREDENTIALS, Public
 from carnet.issuer.client_auth.private_key_jwt import PrivateKeyJwt
 from carnet.issuer.desk import Desk
 from carnet.issuer.http_security import address_block, client_address
 from carnet.issuer.storage.records import Client
 from carnet.oauth.errors import InvalidClientError, InvalidRequestError, TooManyFailuresError
 from carnet.oauth.parameters import Parameters
+
+__all__ = ["CLIENT_AUTHENTICATIONS", "CREDENTIALS", "FAILURES_PER_MINUTE", "authenticate"]
 
 CLIENT_AUTHENTICATIONS: tuple[ClientAuthentication, ...] = (
     ClientSecretBasic(),

@@ -4,7 +4,8 @@ from carnet.issuer.client_auth.method import Presented
 from carnet.issuer.desk import Desk
 from carnet.issuer.storage.records import Client
 
-_CREDENTIALS = ("client_secret", "client_assertion", "client_assertion_type")
+CREDENTIALS = ("client_secret", "client_assertion", "client_assertion_type")
+"""Parameters that prove something: a client with one of them is no public one."""
 
 
 class Public:
@@ -13,7 +14,7 @@ class Public:
     algorithms = ()
 
     def claims(self, presented: Presented) -> str | None:
-        if presented.authorization is not None or any(name in presented.parameters for name in _CREDENTIALS):
+        if presented.authorization is not None or any(name in presented.parameters for name in CREDENTIALS):
             return None
         return presented.parameters.get("client_id")
 

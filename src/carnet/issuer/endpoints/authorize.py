@@ -8,22 +8,21 @@ from starlette.responses import RedirectResponse, Response
 
 from carnet.issuer.answers import read_form
 from carnet.issuer.approval import Approval
+from carnet.issuer.arrival import Arrival, arrive, check_pushed, check_signed
 from carnet.issuer.authorization_request import AuthorizationRequest, authorization_request, return_address
 from carnet.issuer.browser import Visit, visit
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
-from carnet.issuer.flow import Flow, open_flow, seal_flow
+from carnet.issuer.flow import LONGEST, Flow, open_flow, seal_flow
 from carnet.issuer.grants.authorization_code import CodeDocument
 from carnet.issuer.interaction import Interaction, needed
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.refusals import RefusalError, page
-from carnet.issuer.storage.records import Account, Artifact, Session
-from carnet.oauth.errors import InvalidRequestError, LoginRequiredError, OAuthError
+from carnet.issuer.storage.ports import Spent
+from carnet.issuer.storage.records import Account, Artifact, Digest, Session
+from carnet.oauth.errors import InvalidRequestError, InvalidRequestUriError, LoginRequiredError, OAuthError
 from carnet.oauth.parameters import Parameters, parse
 from carnet.oauth.scope import OFFLINE_ACCESS
-
-LONGEST = 8_192
-"""Characters of a request: it travels in URLs of our own."""
 
 
 @page
@@ -32,11 +31,15 @@ async def answer(request: Request, desk: Desk) -> Response:
     seen = await visit(request, desk)
     resumed = parameters.get("flow")
     flow = open_flow(desk, resumed, browser=seen.browser_digest) if resumed is not None else None
-    if flow is not None:
-        parameters = flow.parameters
-    back = await return_address(parameters, desk)
+    arrival = await _arrival(parameters, desk) if flow is None else Arrival(flow.parameters, pushed=flow.pushed)
+    if isinstance(arrival, Response):
+        return arrival
+    back = await return_address(arrival.parameters, desk)
     try:
-        asked = await authorization_request(parameters, back, desk)
+        if flow is None:  # a request that has been to our pages was held against it when it came
+            check_signed(arrival, back.client)
+            check_pushed(arrival, back.client)
+        asked = await authorization_request(arrival.parameters, back, desk)
         consent = (
             await desk.store.consents.get(seen.account.subject, back.client.client_id)
             if seen.account is not None
@@ -44,9 +47,11 @@ async def answer(request: Request, desk: Desk) -> Response:
         )
         step = needed(asked, seen.session, consent, flow=flow, at=desk.ambient.now())
         if step is not None or seen.session is None or seen.account is None:
-            waiting = flow or Flow(pairs=tuple(parameters.pairs()), began_at=desk.ambient.now())
+            waiting = flow or Flow(
+                pairs=tuple(arrival.parameters.pairs()), began_at=desk.ambient.now(), pushed=arrival.pushed
+            )
             return _to_page(step or Interaction.LOGIN, waiting, seen, desk)
-        return back.answer(code=await _code(asked, seen.session, seen.account, desk))
+        return back.answer(code=await _code(asked, seen.session, seen.account, desk, pushed=arrival.pushed))
     except OAuthError as error:
         return back.refuse(error)
 
@@ -75,12 +80,25 @@ def _parameters(query: bytes) -> Parameters:
     return parameters
 
 
+async def _arrival(parameters: Parameters, desk: Desk) -> Arrival | Response:
+    """What was asked; where nothing can be made out, a refusal that goes to the client only if its address stands outside."""
+    try:
+        return await arrive(parameters, desk)
+    except OAuthError as error:
+        if "redirect_uri" in parameters:
+            return (await return_address(parameters, desk)).refuse(error)
+        key = "stale_flow" if isinstance(error, InvalidRequestUriError) else "bad_request"
+        raise RefusalError(400, key, why=str(error)) from None
+
+
 def _to_page(step: Interaction, flow: Flow, seen: Visit, desk: Desk) -> Response:
     sealed = seal_flow(desk, flow, browser=seen.browser_digest)
     return RedirectResponse(f"{desk.config.issuer}/{step.value}?{urlencode({'flow': sealed})}", 303)
 
 
-async def _code(asked: AuthorizationRequest, session: Session, account: Account, desk: Desk) -> str:
+async def _code(
+    asked: AuthorizationRequest, session: Session, account: Account, desk: Desk, *, pushed: Digest | None
+) -> str:
     """RFC 6749 section 4.1.2: a code, bound to the client, the redirect URI and the challenge."""
     now = desk.ambient.now()
     approval = Approval(
@@ -99,22 +117,30 @@ async def _code(asked: AuthorizationRequest, session: Session, account: Account,
         nonce=asked.nonce,
     )
     code = Opaque.fresh(desk.ambient)
-    stored = await desk.store.artifacts.put(
-        Artifact(
-            kind="code",
-            digest=code.digest,
-            family=fresh_name(desk.ambient),
-            subject=account.subject,
-            client_id=asked.back.client.client_id,
-            sid=None if OFFLINE_ACCESS in asked.scope else session.sid,
-            document=msgspec.json.encode(document),
-            created_at=now,
-            expires_at=now + desk.config.lifetimes.code,
-        )
+    artifact = Artifact(
+        kind="code",
+        digest=code.digest,
+        family=fresh_name(desk.ambient),
+        subject=account.subject,
+        client_id=asked.back.client.client_id,
+        sid=None if OFFLINE_ACCESS in asked.scope else session.sid,
+        document=msgspec.json.encode(document),
+        created_at=now,
+        expires_at=now + desk.config.lifetimes.code,
     )
-    if not stored:
+    if not await _store(artifact, pushed, desk):
         raise LoginRequiredError("The session has ended meanwhile.")
     return code.value
+
+
+async def _store(code: Artifact, pushed: Digest | None, desk: Desk) -> bool:
+    """RFC 9126 section 4: a pushed request is spent into its code, so that it gives one and no more."""
+    if pushed is None:
+        return await desk.store.artifacts.put(code)
+    outcome = await desk.store.artifacts.spend("pushed_request", pushed, at=code.created_at, into=(code,))
+    if isinstance(outcome, Spent):
+        raise InvalidRequestUriError("The request_uri has been used.")
+    return outcome is not None
 
 
 ENDPOINTS = (

@@ -1,0 +1,63 @@
+"""RFC 9101, RFC 9126: the ways in which an authorization request arrives: plain, signed, or pushed before."""
+
+from dataclasses import dataclass, field
+
+from carnet.issuer.desk import Desk
+from carnet.issuer.pushed_requests import PREFIX, pushed_request
+from carnet.issuer.request_objects import opened
+from carnet.issuer.storage.records import Client, Digest
+from carnet.oauth.errors import InvalidRequestError, RequestUriNotSupportedError, UnauthorizedClientError
+from carnet.oauth.parameters import Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request's own parameters, whichever way they came."""
+
+    parameters: Parameters
+    signed: bool = False
+    pushed: Digest | None = field(default=None, repr=False)
+    """Of the pushed request that its code is to spend."""
+
+
+async def arrive(parameters: Parameters, desk: Desk) -> Arrival:
+    """Take the request out of what a browser, or a client that pushes, brings.
+
+    Raises:
+        OAuthError: there is no request in it.
+    """
+    request_uri, signed = parameters.get("request_uri"), parameters.get("request")
+    if request_uri is not None:
+        if signed is not None:
+            raise InvalidRequestError("The parameters request and request_uri do not go together.")
+        if not request_uri.startswith(PREFIX):
+            raise RequestUriNotSupportedError("A request_uri is accepted only as the answer to a pushed request.")
+        pushed = await pushed_request(request_uri, parameters.get("client_id"), desk)
+        # What must be signed was held against that when it was pushed.
+        return Arrival(pushed.parameters, signed=True, pushed=pushed.digest)
+    if signed is None:
+        return Arrival(parameters)
+    client = await desk.store.clients.get(parameters.require("client_id"))
+    if client is None:
+        raise UnauthorizedClientError("The client is not known.")
+    return Arrival(await opened(signed, client, desk), signed=True)
+
+
+def check_signed(arrival: Arrival, client: Client) -> None:
+    """RFC 9101 section 10.5.
+
+    Raises:
+        InvalidRequestError: the client is registered to sign its requests, and this one is not signed.
+    """
+    if client.require_signed_request_object and not arrival.signed:
+        raise InvalidRequestError("The client is registered to sign its requests (RFC 9101).")
+
+
+def check_pushed(arrival: Arrival, client: Client) -> None:
+    """RFC 9126 section 6.
+
+    Raises:
+        InvalidRequestError: the client is registered to push its requests, and this one was not pushed.
+    """
+    if client.require_pushed_authorization_requests and arrival.pushed is None:
+        raise InvalidRequestError("The client is registered to push its requests (RFC 9126).")

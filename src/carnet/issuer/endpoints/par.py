@@ -1,0 +1,49 @@
+"""RFC 9126: the pushed authorization request endpoint."""
+
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from carnet.issuer.answers import json_answer, read_form
+from carnet.issuer.arrival import arrive, check_signed
+from carnet.issuer.authorization_request import authorization_request, return_address
+from carnet.issuer.client_auth import CREDENTIALS, authenticate
+from carnet.issuer.desk import Desk
+from carnet.issuer.endpoint import Endpoint
+from carnet.issuer.flow import LONGEST
+from carnet.issuer.pushed_requests import LIFETIME, push
+from carnet.issuer.refusals import RefusalError
+from carnet.issuer.storage.records import Client
+from carnet.oauth.errors import InvalidRequestError
+from carnet.oauth.parameters import Parameters
+
+
+async def answer(request: Request, desk: Desk) -> Response:
+    """Section 2.1: authenticate the client, and check the request as `/authorize` does."""
+    parameters = await read_form(request)
+    client = await authenticate(request, parameters, desk)
+    if "request_uri" in parameters:
+        raise InvalidRequestError("A pushed request cannot hold a request_uri (RFC 9126 section 2.1).")
+    arrival = await arrive(_own(parameters, client), desk)
+    check_signed(arrival, client)
+    try:
+        back = await return_address(arrival.parameters, desk)
+    except RefusalError:
+        raise InvalidRequestError(
+            "The redirect_uri is missing, or is not one that the client has registered."
+        ) from None
+    await authorization_request(arrival.parameters, back, desk)
+    if len(urlencode(arrival.parameters.pairs())) > LONGEST:
+        raise InvalidRequestError(f"The request is longer than {LONGEST} characters.")
+    request_uri = await push(arrival.parameters, client, desk)
+    return json_answer({"request_uri": request_uri, "expires_in": LIFETIME}, status=201)
+
+
+def _own(parameters: Parameters, client: Client) -> Parameters:
+    """The request without what its client authenticates with, which is not to be kept."""
+    kept = [(name, value) for name, value in parameters.pairs() if name not in {*CREDENTIALS, "client_id"}]
+    return Parameters([("client_id", client.client_id), *kept])
+
+
+ENDPOINTS = (Endpoint("/par", ("POST",), answer, metadata="pushed_authorization_request_endpoint", cors="clients"),)

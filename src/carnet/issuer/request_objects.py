@@ -1,0 +1,83 @@
+"""RFC 9101: authorization requests that their client has signed."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from carnet.issuer.client_keys import ALGORITHMS
+from carnet.issuer.desk import Desk
+from carnet.issuer.egress import EgressError
+from carnet.issuer.storage.records import Client
+from carnet.jose import JoseError
+from carnet.jose.header import parse_header
+from carnet.jose.profiles import REQUEST_OBJECT
+from carnet.oauth.errors import InvalidRequestError, InvalidRequestObjectError
+from carnet.oauth.parameters import REPEATABLE, Parameters
+
+LEEWAY = 10
+"""Seconds by which clients' clocks may differ."""
+LONGEST_LIFE = 3_600
+"""Seconds (FAPI 2.0 Message Signing section 5.3.1)."""
+
+_REGISTERED = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti"})
+"""RFC 7519 section 4.1: what speaks of the object, and is no parameter of the request."""
+_JSON = frozenset({"claims", "authorization_details"})
+"""Parameters that are JSON themselves, so that they stand in the object as they are."""
+
+
+async def opened(token: str, client: Client, desk: Desk) -> Parameters:
+    """Section 6.3: the request that a request object of this client holds. Nothing outside of it counts.
+
+    Raises:
+        InvalidRequestObjectError: it is not signed by the client for this issuer, or not of now.
+    """
+    allowed = signing_algorithms(client)
+    try:
+        header = parse_header(token.partition(".")[0].encode("ascii"))
+        alg = header["alg"]
+        if alg not in allowed:
+            raise _refusal(f"the algorithm is {alg!r}, allowed are {', '.join(allowed)}")
+        keys = await desk.client_keys.key_set(client, alg, header.get("kid"))
+        verifier = REQUEST_OBJECT.verifier(
+            keys=keys,
+            algorithms=(alg,),
+            issuer=client.client_id,
+            audience=desk.config.issuer,
+            leeway=LEEWAY,
+            cache_size=0,
+        )
+        claims = verifier.verify(token, at=desk.ambient.now()).claims
+    except (JoseError, EgressError, UnicodeEncodeError) as error:
+        raise _refusal(str(error)) from None
+    if claims["exp"] > desk.ambient.now() + LONGEST_LIFE + LEEWAY:
+        raise _refusal(f"it expires more than {LONGEST_LIFE} s from now")
+    if claims["client_id"] != client.client_id:
+        raise _refusal("it is another client's")
+    try:
+        return Parameters([pair for name in claims if name not in _REGISTERED for pair in _pairs(name, claims[name])])
+    except InvalidRequestError as error:
+        raise _refusal(str(error)) from None
+
+
+def signing_algorithms(client: Client) -> tuple[str, ...]:
+    """RFC 9101 section 10.2: the registered one alone, where one is registered."""
+    registered = client.request_object_signing_alg
+    return ALGORITHMS if registered is None else (registered,)
+
+
+def _pairs(name: str, value: Any) -> Iterable[tuple[str, str]]:
+    """A member of the object as parameters of a request have it (section 4)."""
+    if isinstance(value, str):
+        return [(name, value)]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return [(name, str(value))]
+    if name in _JSON and isinstance(value, Mapping | tuple):
+        return [(name, msgspec.json.encode(value).decode())]
+    if name in REPEATABLE and isinstance(value, tuple) and all(isinstance(each, str) for each in value):
+        return [(name, each) for each in value]
+    raise _refusal(f"the member {name[:40]!r} is of a type that no parameter has")
+
+
+def _refusal(why: str) -> InvalidRequestObjectError:
+    return InvalidRequestObjectError("The request object is not valid.", why=why)
