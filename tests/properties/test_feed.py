@@ -99,7 +99,9 @@ class Network(RuleBasedStateMachine):
             try:
                 self.follower.take_snapshot(what, **clocks)
             except RefusedError:
-                assert what.issued_at < self.now or what.sequence < self.follower.sequence, "a fresh one is never refused"
+                assert what.issued_at < self.now or what.sequence < self.follower.sequence, (
+                    "a fresh one is never refused"
+                )
 
     @rule(data=st.data())
     def lose(self, data):
