@@ -67,12 +67,18 @@ def test_a_token_is_refused_on_and_after_its_expiry(key, verifier_for):
 def test_a_token_is_refused_before_its_nbf(key, verifier_for):
     token, verifier = sign_jwt(good(nbf=NOW + 10), key, typ="at+jwt"), verifier_for(key)
     assert verifier.verify(token, at=NOW + 10)
+    error = refused(verifier, token, at=NOW + 7)
+    assert (error.code, error.claim) == ("not_yet_valid", "nbf")
+    assert "another 3 s" in str(error)
     assert refused(verifier, token, at=NOW + 9).code == "not_yet_valid"
 
 
 @pytest.mark.spec("RFC 7519", "4.1.6", "MAY")
 def test_a_token_that_was_issued_in_the_future_is_refused(key, verifier_for):
     token, verifier = sign_jwt(good(), key, typ="at+jwt"), verifier_for(key)
+    error = refused(verifier, token, at=NOW - 2)
+    assert (error.code, error.claim) == ("issued_in_future", "iat")
+    assert "2 s in the future" in str(error)
     assert refused(verifier, token, at=NOW - 1).code == "issued_in_future"
     assert verifier.verify(token, at=NOW)
     assert refused(verifier, token, at=NOW - 1).code == "issued_in_future"  # remembered or not
@@ -86,6 +92,12 @@ def test_the_leeway_is_granted_on_every_date_and_not_a_second_more(key, verifier
     assert refused(verifier, token, at=NOW - 6).code == "not_yet_valid"
     assert refused(verifier, token, at=NOW + 310).code == "expired"
     assert refused(verifier, sign_jwt(good(), key, typ="at+jwt"), at=NOW - 11).code == "issued_in_future"
+
+
+def test_the_first_second_of_1970_is_a_date(key, verifier_for):
+    token = sign_jwt(good(iat=0, nbf=0, exp=1), key, typ="at+jwt")
+    assert verifier_for(key).verify(token, at=0)
+    assert refused(verifier_for(key), sign_jwt(good(iat=0, exp=0), key, typ="at+jwt"), at=0).code == "expired"
 
 
 def test_a_date_may_have_a_fraction(key, verifier_for):

@@ -76,6 +76,8 @@ def test_a_proof_has_all_its_claims(name, proof_of):
 def test_a_proof_is_neither_old_nor_from_the_future(proof_of):
     assert verify_proof(proof_of(), algorithms=ALGORITHMS, at=NOW + 59, max_age=60)
     refused(proof_of(), "invalid_claim", at=NOW + 60)
+    with pytest.raises(JoseError, match="75 s ago, at most 60 s"):
+        verify_proof(proof_of(), algorithms=ALGORITHMS, at=NOW + 75, max_age=60)
     assert verify_proof(proof_of(), algorithms=ALGORITHMS, at=NOW + 64, max_age=60, leeway=5)
     refused(proof_of(), "invalid_claim", at=NOW + 65, leeway=5)
     refused(proof_of(), "issued_in_future", at=NOW - 1)

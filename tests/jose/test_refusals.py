@@ -324,7 +324,7 @@ def test_j14_a_date_is_a_number_from_0_to_below_2_to_the_53rd(name, value, key, 
     "crit",
     [
         ["exp"], ["unknown"], [], ["b64"], ["alg"], ["kid", "typ"], ["jwk"], ["crit"], "exp", None, [1], {"a": 1}, ["", "a"],
-        ["https://example.com/x", "https://example.com/x"], ["absent"],
+        ["https://example.com/x", "https://example.com/x"], ["absent"], 7, [["x"]], [{}],
     ],
 )  # fmt: skip
 @pytest.mark.spec("RFC 7515", "4.1.11", "MUST")
@@ -344,6 +344,20 @@ def test_j15_critical_extensions_that_are_not_understood_are_refused(crit, key, 
     assert caught.value.code == "critical_header"
 
 
+def test_j15_crit_names_nothing_twice_and_nothing_that_the_specification_itself_defines(key, forge):
+    keys = KeySet([key.public()])
+    header = {"alg": "ES256", "kid": key.kid, "b64": True}
+    assert verify_compact(forge(header | {"crit": ["b64"]}, b"", key), keys, algorithms=["ES256"])
+    for crit, reason in (
+        (["b64", "b64"], "twice"),
+        (["b64", "alg"], "itself defines"),
+        (["b64", "x"], "not understood"),
+    ):
+        with pytest.raises(JoseError, match=reason) as caught:
+            verify_compact(forge(header | {"crit": crit}, b"", key), keys, algorithms=["ES256"])
+        assert caught.value.code == "critical_header"
+
+
 @pytest.mark.parametrize("b64", [True, False, "false", 0])
 @pytest.mark.parametrize("crit", [None, ["b64"]])
 @pytest.mark.spec("RFC 7797", "7", "MUST NOT")
@@ -361,6 +375,13 @@ def test_j16_a_jwt_has_no_b64(b64, crit, key, verifier_for, forge):
 def test_j17_another_type_is_refused_and_so_is_none(typ, key, verifier_for, forge):
     header = {"alg": "ES256", "kid": key.kid} | ({} if typ is None else {"typ": typ})
     assert refusal(verifier_for(key), forge(header, good(), key)) == "type_mismatch"
+
+
+@pytest.mark.parametrize("typ", [7, ["at+jwt"], {"at+jwt": 1}, True])
+def test_j17_a_type_is_a_string(typ, key, verifier_for, forge):
+    assert refusal(verifier_for(key), forge({"alg": "ES256", "kid": key.kid, "typ": typ}, good(), key)) == "malformed"
+    null = b'{"alg":"ES256","kid":"' + key.kid.encode() + b'","typ":null}'
+    assert refusal(verifier_for(key, typ=("at+jwt", None)), forge(null, good(), key)) == "malformed"
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"])
@@ -439,6 +460,13 @@ def test_j20_a_token_over_the_limit_is_refused_before_anything_of_it_is_decoded(
 @pytest.mark.parametrize("dots", [0, 1, 3, 4, 100, 4000])
 def test_j20_a_signed_token_has_exactly_two_dots(dots, key, verifier_for):
     assert refusal(verifier_for(key), "A".join("." * dots) or "A") == "malformed"
+
+
+def test_j20_a_signature_over_a_header_alone_is_no_token(key, forge):
+    head = forge({"alg": "ES256", "kid": key.kid}, b"", key).partition(".")[0]
+    signature = urlsafe_b64encode(key.sign(head.encode())).rstrip(b"=").decode()
+    with pytest.raises(JoseError, match="two dots"):
+        verify_compact(f"{head}.{signature}", KeySet([key.public()]), algorithms=["ES256"])
 
 
 def test_j20_a_header_over_its_limit_is_refused(key, verifier_for, forge):

@@ -45,9 +45,9 @@ def date(claims: Mapping[str, Any], name: str) -> int | float | None:
     Raises:
         ClaimError: it is not a finite number of seconds from 0 to below 2^53.
     """
-    value = claims.get(name)
-    if value is None and name not in claims:
+    if name not in claims:
         return None
+    value = claims[name]
     if (value.__class__ is int or value.__class__ is float) and 0 <= value < _LIMIT:  # a bool is of neither class
         checked: int | float = value
         return checked
