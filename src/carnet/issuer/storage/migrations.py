@@ -117,6 +117,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT""",
         "CREATE INDEX event_subject ON event (subject, number)",
     ),
+    (
+        """CREATE TABLE participant (
+            sid TEXT NOT NULL REFERENCES session (sid) ON DELETE CASCADE,
+            client_id TEXT NOT NULL REFERENCES client (client_id) ON DELETE CASCADE,
+            subject TEXT NOT NULL,
+            told TEXT NOT NULL,
+            tries INTEGER NOT NULL,
+            due_at INTEGER,
+            PRIMARY KEY (sid, client_id, told)
+        ) STRICT""",
+        "CREATE INDEX participant_client ON participant (client_id)",
+        "CREATE INDEX participant_subject ON participant (subject)",
+        "CREATE INDEX participant_due ON participant (due_at) WHERE due_at IS NOT NULL",
+    ),
 )
 
 LATEST = len(MIGRATIONS)

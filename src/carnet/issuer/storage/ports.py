@@ -18,6 +18,7 @@ from carnet.issuer.storage.records import (
     Consent,
     Digest,
     Event,
+    Participant,
     Revocation,
     Session,
     SigningKeyRecord,
@@ -188,6 +189,25 @@ class Sessions(Protocol):
         """
 
 
+class Participants(Protocol):
+    """The clients that are told when a session ends. Whatever ends one makes its participants due in the same transaction."""
+
+    async def join(self, sid: str, client_id: str, *, at: Instant) -> bool:
+        """Have a client that has learnt of a session told of its end; False if it has ended, and then it is due at once."""
+
+    async def of(self, sid: str) -> list[Participant]:
+        """Those that take part in a session."""
+
+    async def due(self, *, at: Instant, pauses: Sequence[int], limit: int = 20) -> list[Participant]:
+        """Take those that are to be told now; each call takes others.
+
+        One is due again so many seconds later as `pauses` says for its tries; after the last of them it is forgotten.
+        """
+
+    async def leave(self, participant: Participant) -> None:
+        """It has been told."""
+
+
 class Consents(Protocol):
     async def get(self, subject: str, client_id: str) -> Consent | None: ...
 
@@ -275,6 +295,7 @@ class Store(Protocol):
     accounts: Accounts
     clients: Clients
     sessions: Sessions
+    participants: Participants
     consents: Consents
     signing_keys: SigningKeys
     revocations: Revocations

@@ -94,6 +94,12 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     access_token_lifetime: int | None = None
     """Seconds; None: the issuer's default."""
     token_exchange: TokenExchange | None = None
+    backchannel_logout_uri: str | None = None
+    """OpenID Connect Back-Channel Logout section 2.2: where it is told that a session has ended."""
+    backchannel_logout_session_required: bool = False
+    frontchannel_logout_uri: str | None = None
+    """OpenID Connect Front-Channel Logout section 2: what is shown in a frame of the sign-out page."""
+    frontchannel_logout_session_required: bool = False
     may_act: str | None = None
     """RFC 8693 section 4.4: the one subject who may act for people with the access tokens that this client gets."""
     assertion_issuers: tuple[AssertionIssuer, ...] = ()
@@ -126,6 +132,19 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended_at: Instant | None = None
     user_agent: str | None = None
     address: str | None = None
+
+
+class Participant(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A client that knows of a session, and wants to be told of its end."""
+
+    sid: str
+    """The session that it takes part in now."""
+    client_id: str
+    subject: str
+    told: str
+    """The `sid` that it knows: that of the session before, where a new sign-in took that one's place."""
+    tries: int = 0
+    """How often somebody has set out to tell it."""
 
 
 class Consent(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from carnet.ambient import Instant
 from carnet.issuer.storage.families import Owner, end_families, standing
+from carnet.issuer.storage.participants import pass_on, session_ended, sessions_ended
 from carnet.issuer.storage.ports import AlreadyExistsError
 from carnet.issuer.storage.records import Account, Digest, Revocation, Session
 from carnet.issuer.storage.revocations import note
@@ -25,6 +26,7 @@ def end_everything(subject: str, *, at: Instant) -> Verb[None]:
     """End all sessions and artifacts of a subject, whose account the caller has locked."""
     yield Statement("UPDATE session SET ended_at = ? WHERE subject = ? AND ended_at IS NULL", (at, subject))
     yield from end_families(at=at, subject=subject)
+    yield from sessions_ended(subject, at=at)
 
 
 def _pass_on(before: str, session: Session) -> Verb[None]:
@@ -37,6 +39,8 @@ def _pass_on(before: str, session: Session) -> Verb[None]:
         yield Statement(
             "UPDATE family SET sid = ? WHERE sid = ? AND subject = ?", (session.sid, before, session.subject)
         )
+        yield from pass_on(before, session)
+        yield from session_ended(before, at=session.created_at)
 
 
 class StoredSessions(Group):
@@ -98,6 +102,7 @@ class StoredSessions(Group):
         )
         if ended:
             yield from note(revocations)
+            yield from session_ended(sid, at=at)
         return bool(ended)
 
     @writing

@@ -9,6 +9,7 @@ from carnet.issuer.storage.artifacts import StoredArtifacts
 from carnet.issuer.storage.clients import StoredClients
 from carnet.issuer.storage.consents import StoredConsents
 from carnet.issuer.storage.events import StoredEvents
+from carnet.issuer.storage.participants import StoredParticipants
 from carnet.issuer.storage.revocations import StoredRevocations
 from carnet.issuer.storage.sessions import StoredSessions
 from carnet.issuer.storage.signing_keys import StoredSigningKeys
@@ -29,6 +30,7 @@ class EngineStore:
         self.accounts: ports.Accounts = StoredAccounts(engine)
         self.clients: ports.Clients = StoredClients(engine)
         self.sessions: ports.Sessions = StoredSessions(engine)
+        self.participants: ports.Participants = StoredParticipants(engine)
         self.consents: ports.Consents = StoredConsents(engine)
         self.signing_keys: ports.SigningKeys = StoredSigningKeys(engine)
         self.revocations: ports.Revocations = StoredRevocations(engine)

@@ -20,6 +20,7 @@ from carnet.testing.storage.clients import TestClients
 from carnet.testing.storage.consents import TestConsents
 from carnet.testing.storage.endings import TestEndings
 from carnet.testing.storage.events import TestEvents
+from carnet.testing.storage.participants import TestParticipants
 from carnet.testing.storage.races import TestRaces
 from carnet.testing.storage.revocations import TestRevocations
 from carnet.testing.storage.sessions import TestSessions
@@ -35,6 +36,7 @@ __all__ = [
     "TestConsents",
     "TestEndings",
     "TestEvents",
+    "TestParticipants",
     "TestRaces",
     "TestRevocations",
     "TestSessions",
