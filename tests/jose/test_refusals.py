@@ -233,6 +233,11 @@ def test_j12_a_jwt_is_compact_and_no_other_serialization_is_taken_for_it(key, ve
     assert refusal(verifier, polyglot) == "malformed"
 
 
+@pytest.mark.parametrize("token", [None, 7, b"a.b.c", ["a.b.c"], ()])
+def test_j12_what_is_not_a_text_is_refused(token, key, verifier_for):
+    assert refusal(verifier_for(key), token) == "malformed"
+
+
 def test_j12_each_serialization_has_its_function_and_refuses_the_others(key):
     keys, content = KeySet([key.public()]), b"content"
     compact, flattened, general = sign_compact(content, key), sign_flattened(content, key), sign_general(content, [key])
