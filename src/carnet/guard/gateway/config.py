@@ -1,0 +1,259 @@
+"""The gateway's settings: a TOML file, read strictly. What is not known, and what could be meant in two ways, is an error."""
+
+import tomllib
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from carnet.guard.canonical_path import NotCanonicalError
+from carnet.guard.checkpoint import Settings
+from carnet.guard.gateway.original_request import decoded_path, host_name
+from carnet.guard.gateway.proxies import PROXIES, Network, Proxy
+from carnet.guard.gateway.rules import Rule, RuleError, Rules
+from carnet.guard.introspection import Credentials
+from carnet.guard.metadata import MetadataError, metadata_urls
+from carnet.guard.requirement import Asked, Requirement, require
+from carnet.guard.revocation import Revocation, WhenStale
+from carnet.guard.verifier import ALGORITHMS
+from carnet.jose import JoseError, SigningKey
+from carnet.jose.strict_json import parse_object
+
+Words: TypeAlias = str | tuple[str, ...]
+"""One, or a list."""
+
+_LARGEST_KEY = 64 * 1024
+
+
+class GatewayConfigError(Exception):
+    """A settings file that cannot be used; the message is one line that says where and why."""
+
+
+class RuleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[rules]]`. Without `public` and without anything else asked for, it asks for a valid token."""
+
+    path: str
+    """With whatever is below it, unless it is `exact`."""
+    exact: bool = False
+    host: str | None = None
+    """Left out: every host that no rule names."""
+    methods: tuple[str, ...] = ()
+    """Left out: those that no other rule for this path names."""
+    public: bool = False
+    scope: Words = ()
+    role: Words = ()
+    acr: Words = ()
+    max_age: int | None = None
+    when_stale: WhenStale | None = None
+    audience: str | None = None
+    """The service behind it, for which the gateway's token is; left out: `identity.audience`."""
+
+
+class RevocationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[revocation]`: how the issuer's feed is followed, which it must have then."""
+
+    bound: float = 30.0
+    when_stale: WhenStale = "reject"
+    relay: str | None = None
+    client_id: str | None = None
+    """Of the client that may introspect, for `introspect`."""
+    client_secret_file: str | None = None
+
+
+class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[identity]`: a signed token for services in place of headers."""
+
+    key_file: str
+    """A private JWK that names its `alg` (`carnet jwk generate --alg ES256`)."""
+    issuer: str
+    """The gateway's name in the tokens that it signs."""
+    audience: str | None = None
+    """For rules that do not name one."""
+
+
+class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    issuer: str
+    """Whose access tokens are taken."""
+    audience: str
+    """What they are for."""
+    proxy: Literal["nginx", "traefik", "caddy", "envoy"]
+    """Which proxy asks, and so in which headers the original request is."""
+    trusted_proxies: tuple[str, ...]
+    """Networks in CIDR notation; whoever asks from elsewhere is refused."""
+    rules: tuple[RuleSettings, ...]
+    algorithms: tuple[str, ...] = ALGORITHMS
+    leeway: int = 60
+    log_format: Literal["plain", "json"] = "plain"
+    revocation: RevocationSettings | None = None
+    identity: IdentitySettings | None = None
+
+    @property
+    def asking(self) -> Proxy:
+        """How the proxy asks."""
+        return next(proxy for proxy in PROXIES if proxy.name == self.proxy)
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """`trusted_proxies`, parsed."""
+        return tuple(map(ip_network, self.trusted_proxies))
+
+    def policy(self) -> Rules:
+        """The rules, for look-ups."""
+        return Rules(_rule(f"rules[{number}]", rule) for number, rule in enumerate(self.rules))
+
+    def guard_settings(self) -> Settings:
+        """What the gateway's checkpoint is made with."""
+        settings = Settings(issuer=self.issuer, audience=self.audience, algorithms=self.algorithms, leeway=self.leeway)
+        feed = self.revocation
+        if feed is not None:
+            settings["revocation"] = Revocation(bound=feed.bound, when_stale=feed.when_stale, relay=feed.relay)
+            if feed.client_id is not None and feed.client_secret_file is not None:
+                secret = _read(Path(feed.client_secret_file)).decode("utf-8").strip()
+                settings["introspection"] = Credentials(feed.client_id, secret)
+        return settings
+
+    def signing_key(self) -> SigningKey | None:
+        """The key for the gateway's tokens, from its file; None: services get headers."""
+        return None if self.identity is None else _signing_key(Path(self.identity.key_file))
+
+
+def read_config(file: Path) -> GatewayConfig:
+    """Read and check a settings file; relative paths in it begin where it is.
+
+    Raises:
+        GatewayConfigError: what is wrong, and where.
+    """
+    try:
+        document = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise GatewayConfigError(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'no UTF-8'}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise GatewayConfigError(f"{file} is not TOML: {error}.") from None
+    for section, name in (("identity", "key_file"), ("revocation", "client_secret_file")):
+        part = document.get(section)
+        if isinstance(part, dict) and isinstance(part.get(name), str):
+            part[name] = str(file.parent / part[name])
+    try:
+        return parse_config(document)
+    except GatewayConfigError as error:
+        raise GatewayConfigError(f"{file}: {error}") from None
+
+
+def parse_config(document: Mapping[str, Any]) -> GatewayConfig:
+    """The settings out of a parsed document, checked.
+
+    Raises:
+        GatewayConfigError: what is wrong, and where.
+    """
+    try:
+        config = msgspec.convert(document, GatewayConfig)
+    except msgspec.ValidationError as error:
+        raise GatewayConfigError(f"{error}.") from None
+    _check_proxies(config)
+    try:
+        metadata_urls(config.issuer)
+        config.policy()
+        config.guard_settings()
+        config.signing_key()
+    except (MetadataError, RuleError, ValueError) as error:
+        raise GatewayConfigError(str(error)) from None
+    if not config.rules:
+        raise GatewayConfigError("there are no rules: nothing would be let through.")
+    _check_identity(config)
+    feed = config.revocation
+    if feed is not None and (feed.client_id is None) is not (feed.client_secret_file is None):
+        raise GatewayConfigError("revocation: client_id and client_secret_file are given together.")
+    asked = {feed.when_stale if feed else None, *(rule.when_stale for rule in config.rules)}
+    if "introspect" in asked and (feed is None or feed.client_id is None):
+        raise GatewayConfigError(
+            'when_stale = "introspect" needs revocation.client_id and revocation.client_secret_file.'
+        )
+    return config
+
+
+def _check_proxies(config: GatewayConfig) -> None:
+    try:
+        networks = config.networks
+    except ValueError as error:
+        raise GatewayConfigError(f"trusted_proxies: {error}.") from None
+    if not networks:
+        raise GatewayConfigError("trusted_proxies names no network: nobody could ask.")
+    if any(network.prefixlen == 0 for network in networks):
+        raise GatewayConfigError("trusted_proxies names every address there is: name the proxy's own network.")
+
+
+def _check_identity(config: GatewayConfig) -> None:
+    for number, rule in enumerate(config.rules):
+        if config.identity is None and rule.audience is not None:
+            raise GatewayConfigError(f"rules[{number}]: audience is for the gateway's tokens: there is no [identity].")
+        if config.identity is not None and not rule.public and not (rule.audience or config.identity.audience):
+            raise GatewayConfigError(f"rules[{number}]: for whom is the token? Give audience, or identity.audience.")
+
+
+def _rule(name: str, settings: RuleSettings) -> Rule:
+    try:
+        path = decoded_path(settings.path.encode())
+        host = None if settings.host is None else host_name(settings.host)
+        requirement = _requirement(settings)
+    except (NotCanonicalError, ValueError) as error:
+        raise RuleError(f"{name}: {error}") from None
+    if path.endswith("/") and path != "/" and not settings.exact:
+        raise RuleError(
+            f"{name}: write {settings.path!r} without the slash at its end: it holds for what is below too."
+        )
+    if any(not method.isascii() or not method.isalpha() or not method.isupper() for method in settings.methods):
+        raise RuleError(f"{name}: methods are written like GET and POST.")
+    return Rule(
+        name=name,
+        path="" if path == "/" else path,
+        requirement=requirement,
+        host=host,
+        methods=frozenset(settings.methods) or None,
+        exact=settings.exact,
+        audience=settings.audience,
+    )
+
+
+def _requirement(settings: RuleSettings) -> Requirement | None:
+    asked: Asked = {}
+    if settings.scope:
+        asked["scope"] = settings.scope
+    if settings.role:
+        asked["role"] = settings.role
+    if settings.acr:
+        asked["acr"] = settings.acr
+    if settings.max_age is not None:
+        asked["max_age"] = settings.max_age
+    if settings.when_stale is not None:
+        asked["when_stale"] = settings.when_stale
+    if not settings.public:
+        return require(**asked)
+    if asked or settings.audience is not None:
+        raise ValueError(f"it is public, and yet names {', '.join(asked) or 'audience'}: one of them is not meant.")
+    return None
+
+
+def _signing_key(file: Path) -> SigningKey:
+    try:
+        jwk = parse_object(_read(file))
+        algorithm = jwk.get("alg")
+        if not isinstance(algorithm, str) or algorithm.startswith("HS"):
+            raise ValueError(f"{file}: the key names no alg of a public-key signature: services could not verify it.")
+        return SigningKey.from_jwk(jwk, alg=algorithm)
+    except JoseError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            raw = opened.read(_LARGEST_KEY + 1)
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror}.") from None
+    if len(raw) > _LARGEST_KEY:
+        raise ValueError(f"{file} is longer than {_LARGEST_KEY} bytes.")
+    return raw

@@ -1,0 +1,140 @@
+"""Rule A3, RFC 3986 section 6.2.2: the request that a proxy asks about, in the one spelling that rules are looked up by."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn, TypeAlias
+from urllib.parse import unquote
+
+import idna
+
+from carnet.guard.canonical_path import NotCanonicalError, canonical_path
+from carnet.guard.gateway.identity import IDENTITY_HEADERS
+from carnet.guard.gateway.proxies import CHECK, Proxy
+from carnet.guard.refusal import Refused, RefusedRequestError
+
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+"""As ASGI has them: names in lower case."""
+
+OVERRIDES = frozenset(
+    {"x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"}
+)
+"""Headers by which some frameworks take another method or path than the request has: a rule would be found for the wrong one."""
+
+_METHOD = re.compile(r"[A-Z]+(?:-[A-Z]+)*")
+_TUNNELS = frozenset({"CONNECT", "TRACE"})
+_PORT = re.compile(r":[0-9]*\Z")
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*|\[[0-9a-f:.]+\]")
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalRequest:
+    """What a client asked for."""
+
+    method: str
+    host: str
+    """In lower case and ASCII (A-labels), without a port."""
+    path: str
+    """Decoded: no two spellings of a path are told apart."""
+    query: bytes = field(repr=False)
+    authorizations: Sequence[bytes] = field(repr=False)
+    """The values of all Authorization headers."""
+
+
+def told_by(proxy: Proxy, *, method: str, target: bytes, headers: Headers) -> OriginalRequest:
+    """Read what a proxy says of the original request; `method` and `target` are those of its question.
+
+    Raises:
+        RefusedRequestError: 400 for a request that can be read in two ways or claims an identity, 403 for a question that does
+            not say what is asked for.
+    """
+    known: dict[str, list[bytes]] = {}
+    for raw, value in headers:
+        name = raw.decode("latin-1")
+        _refuse_claims(name)
+        known.setdefault(name, []).append(value)
+    if proxy.method is not None:
+        method = _only(known, proxy.method).decode("latin-1")
+    target = target.removeprefix(CHECK.encode()) if proxy.target is None else _only(known, proxy.target)
+    return original_request(
+        method, _only(known, proxy.host).decode("utf-8", "replace"), target, known.get("authorization", ())
+    )
+
+
+def original_request(method: str, host: str, target: bytes, authorizations: Sequence[bytes]) -> OriginalRequest:
+    """Bring a request into the one spelling; `target` is its path with its query.
+
+    Raises:
+        RefusedRequestError: 400: it can be read in two ways.
+    """
+    if _METHOD.fullmatch(method) is None or method in _TUNNELS:
+        _refuse("method_refused", f"The method {method[:40]!r} is not let through.")
+    path, _, query = target.partition(b"?")
+    try:
+        decoded = decoded_path(path)
+    except NotCanonicalError as error:
+        _refuse("path_not_canonical", str(error))
+    try:
+        name = host_name(host)
+    except ValueError as error:
+        _refuse("host_malformed", str(error))
+    return OriginalRequest(method, name, decoded, query, authorizations)
+
+
+def decoded_path(raw: bytes) -> str:
+    """A path as its reader has it after decoding: `/%61` is `/a`.
+
+    Raises:
+        NotCanonicalError: it could be read in two ways.
+    """
+    return unquote(canonical_path(raw), errors="strict")
+
+
+def host_name(text: str) -> str:
+    """RFC 5890: a host in lower case and A-labels, without its port and the dot of the root.
+
+    Raises:
+        ValueError: it is none.
+    """
+    name = _PORT.sub("", text).lower().removesuffix(".")
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True).decode("ascii")
+        except idna.IDNAError:
+            name = ""
+    if _NAME.fullmatch(name) is None or len(name) > 253:
+        raise ValueError(f"{text[:80]!r} is not a host.")
+    return name
+
+
+def normal_form(name: str) -> str:
+    """A header's name as a gateway to WSGI or CGI makes one of its spellings."""
+    return name.lower().replace("_", "-")
+
+
+def _refuse_claims(name: str) -> None:
+    """CVE-2025-64484: proxies take identity headers out under the name that they know, services read them under all of these."""
+    normal = normal_form(name)
+    if normal in IDENTITY_HEADERS:
+        _refuse("identity_claimed", f"The client sent the header {name!r}, which only the gateway sets.")
+    if normal in OVERRIDES:
+        _refuse("request_overridden", f"The header {name!r} asks for another method or path than the request has.")
+
+
+def _only(headers: dict[str, list[bytes]], name: str) -> bytes:
+    values = headers.get(name, [])
+    if len(values) != 1:
+        raise RefusedRequestError(
+            Refused(
+                403,
+                "original_request_unknown",
+                "insufficient_scope",
+                "The access token does not allow this.",
+                why=f"The proxy sent {len(values)} headers {name}, wanted one: look at its configuration.",
+            )
+        )
+    return values[0]
+
+
+def _refuse(code: str, why: str) -> NoReturn:
+    raise RefusedRequestError(Refused(400, code, "invalid_request", "The request cannot be let through as it is.", why))

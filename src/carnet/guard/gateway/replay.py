@@ -1,0 +1,53 @@
+"""Why a request was refused: the gateway's decision once more, with every step of it. For its operators, never for callers."""
+
+from dataclasses import dataclass
+
+from carnet.ambient import Instant
+from carnet.guard.bearer import bearer_token
+from carnet.guard.gateway.config import GatewayConfig
+from carnet.guard.gateway.original_request import original_request
+from carnet.guard.refusal import Refused, RefusedRequestError
+from carnet.guard.verifier import Verifier
+from carnet.jose import KeySet
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What the gateway would answer, and how it comes to that."""
+
+    refused: Refused | None
+    """None: the request would be let through."""
+    trace: tuple[str, ...]
+
+
+def replay(
+    config: GatewayConfig, *, method: str, host: str, target: str, token: str | None, keys: KeySet, at: Instant
+) -> Replay:
+    """Decide about one request as the gateway does; `target` is its path with its query.
+
+    The revocation feed is not asked: a token that was taken back is not told from a good one here.
+    """
+    trace: list[str] = []
+    try:
+        authorizations = () if token is None else (b"Bearer " + token.encode("utf-8"),)
+        asked = original_request(method, host, target.encode("utf-8"), authorizations)
+        trace.append(f"request: {asked.method} {asked.path} on {asked.host}")
+        rule = config.policy().find(asked)
+        trace.append(f"rule: {rule}")
+        if rule.requirement is None:
+            return Replay(None, (*trace, "token: not looked at"))
+        verifier = Verifier(
+            issuer=config.issuer, audience=config.audience, algorithms=config.algorithms, leeway=config.leeway
+        )
+        principal = verifier.verify(bearer_token(asked.authorizations, query=asked.query), at=at, keys=keys)
+        trace.append(
+            f"token: {principal.token_id} of {principal.subject} is genuine, for {config.audience}, and of now; "
+            "whether it was taken back was not asked"
+        )
+        verdict = rule.requirement.check(principal, at=at, leeway=config.leeway)
+    except RefusedRequestError as error:
+        refused = error.refused
+        return Replay(refused, (*trace, f"refused: {refused.why or refused.description}"))
+    if isinstance(verdict, Refused):
+        return Replay(verdict, (*trace, *verdict.trace))
+    return Replay(None, (*trace, *(f"{one}: holds" for one in rule.requirement.rules)))
