@@ -20,7 +20,14 @@ from carnet.demo.samples import PEOPLE
 from carnet.demo.serving import serve
 from carnet.demo.shop import services as calls
 from carnet.demo.shop.pages import HERE, Headers, Pages
-from carnet.demo.shop.services import FailedServiceError, RefusedByServiceError, RejectedInputError, Services
+from carnet.demo.shop.services import (
+    Call,
+    FailedServiceError,
+    RefusedByServiceError,
+    RejectedInputError,
+    Services,
+    UselessTokenError,
+)
 from carnet.demo.shop.token_page import token_page
 from carnet.demo.shop.visitor import CountedSessions, Visitor, visitor
 from carnet.guard.browser import BrowserBackend, ForgedError, IssuerUnavailableError
@@ -72,6 +79,20 @@ async def signed_in(request: Request) -> Visitor:
     return me
 
 
+async def ask(request: Request, me: Visitor, call: Call, body: Any = None) -> Any:
+    """Ask a service. If it refuses the token it may have been taken back: with another one once more, or to the sign-in page."""
+    try:
+        return await services.ask(call, me.access_token, body)
+    except UselessTokenError:
+        session = await backend.renewed(request, refused=me.access_token)
+        if session is None:
+            raise SignedOutError from None
+    try:
+        return await services.ask(call, session.access_token, body)
+    except UselessTokenError:
+        raise FailedServiceError(call) from None
+
+
 def show(request: Request, me: Visitor | None, template: str, *, status: int = 200, **facts: Any) -> Response:
     shown = {"me": me, "here": request.url.path, "now": SYSTEM.now(), "flash": None, "wrong": False}
     return pages.answer(template, shown | facts, status=status)
@@ -82,7 +103,7 @@ async def home(request: Request) -> Response:
     if me is None:
         return show(request, None, "home.html")
     try:
-        messages = await services.ask(calls.MESSAGES, me.access_token)
+        messages = await ask(request, me, calls.MESSAGES)
     except (RefusedByServiceError, FailedServiceError):
         messages = None
     return show(request, me, "home.html", messages=messages)
@@ -101,8 +122,8 @@ async def show_orders(
     asked: Mapping[str, str | None] = FIRST_ASKED,
     wrong: str | None = None,
 ) -> Response:
-    own = await services.ask(calls.ORDERS, me.access_token)
-    stock = await services.ask(calls.STOCK, me.access_token)
+    own = await ask(request, me, calls.ORDERS)
+    stock = await ask(request, me, calls.STOCK)
     new = next((order for order in own if order["number"] == placed), None)
     flash = wrong or (
         new and "Order {number} is placed. The goods are reserved, invoice {invoice} is written.".format(**new)
@@ -125,7 +146,7 @@ async def place_order(request: Request) -> Response:
     form = await genuine_form(request)
     wanted = {"sku": form.get("sku"), "quantity": form.get("quantity")}
     try:
-        order = await services.ask(calls.PLACE_ORDER, me.access_token, wanted)
+        order = await ask(request, me, calls.PLACE_ORDER, wanted)
     except RejectedInputError as error:
         return await show_orders(request, me, asked=wanted, wrong=str(error))
     return RedirectResponse(f"/orders?placed={quote(order['number'])}", 303)
@@ -133,19 +154,19 @@ async def place_order(request: Request) -> Response:
 
 async def stock(request: Request) -> Response:
     me = await signed_in(request)
-    return show(request, me, "stock.html", stock=await services.ask(calls.STOCK, me.access_token))
+    return show(request, me, "stock.html", stock=await ask(request, me, calls.STOCK))
 
 
 async def invoices(request: Request) -> Response:
     me = await signed_in(request)
-    return show(request, me, "invoices.html", invoices=await services.ask(calls.INVOICES, me.access_token))
+    return show(request, me, "invoices.html", invoices=await ask(request, me, calls.INVOICES))
 
 
 async def admin(request: Request) -> Response:
     me = await signed_in(request)
-    everyones = await services.ask(calls.ALL_ORDERS, me.access_token)
-    bills = await services.ask(calls.ALL_INVOICES, me.access_token)
-    goods = await services.ask(calls.STOCK, me.access_token)
+    everyones = await ask(request, me, calls.ALL_ORDERS)
+    bills = await ask(request, me, calls.ALL_INVOICES)
+    goods = await ask(request, me, calls.STOCK)
     corrected = next((item for item in goods if item["sku"] == request.query_params.get("corrected")), None)
     flash = corrected and "{title}: {available} are there now.".format(**corrected)
     return show(request, me, "admin.html", orders=everyones, invoices=bills, stock=goods, names=NAMES, flash=flash)
@@ -156,7 +177,7 @@ async def correct_stock(request: Request) -> Response:
     form = await genuine_form(request)
     sku = quote(form.get("sku") or "", safe="")
     try:
-        await services.ask(calls.correct_stock(sku), me.access_token, {"available": form.get("available")})
+        await ask(request, me, calls.correct_stock(sku), {"available": form.get("available")})
     except RejectedInputError as error:
         return await problem(request, 409, "That was not corrected.", str(error), onward="/admin", label="Back")
     return RedirectResponse(f"/admin?corrected={sku}", 303)

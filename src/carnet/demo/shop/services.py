@@ -46,6 +46,14 @@ class RefusedByServiceError(Exception):
         self.scope = scope[1] if scope else None
 
 
+class UselessTokenError(Exception):
+    """RFC 6750 section 3.1: a service answered 401: the access token has expired or was taken back."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(f"{call.service} does not accept the token for {call}.")
+        self.call = call
+
+
 class FailedServiceError(Exception):
     """A service does not answer, or failed."""
 
@@ -72,7 +80,7 @@ class Services:
         """Ask a service; the answer is its JSON.
 
         Raises:
-            RefusedByServiceError, RejectedInputError, FailedServiceError.
+            UselessTokenError, RefusedByServiceError, RejectedInputError, FailedServiceError.
         """
         headers = {"authorization": f"Bearer {access_token}"}
         try:
@@ -82,6 +90,8 @@ class Services:
         except httpx2.TransportError:
             raise FailedServiceError(call) from None
         match response.status_code:
+            case 401:
+                raise UselessTokenError(call)
             case 403:
                 raise RefusedByServiceError(call, response)
             case 404 | 409:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -19,7 +20,7 @@ from carnet.guard.browser import answers
 from carnet.guard.browser.cookies import CookieTooLargeError, Jar, SameSite
 from carnet.guard.browser.exchange import Exchange, ExchangeMiddleware, exchange_of
 from carnet.guard.browser.forgery import FIELD, HEADER, SAFE_METHODS, ForgedError, TokenMint, foreign
-from carnet.guard.browser.proxy import METHODS, Upstream, UpstreamError, forward
+from carnet.guard.browser.proxy import METHODS, Upstream, UpstreamError, dropped, forward, refuses_token
 from carnet.guard.browser.renewal import Current, Renewal, SessionEndedError
 from carnet.guard.browser.session import SealedSessions, Session, SessionStore
 from carnet.guard.browser.sign_in import ATTEMPT_SECONDS, SignIn, SignInError, attempt_name
@@ -182,6 +183,20 @@ class BrowserBackend:
             exchange.looked = True
         return None if exchange.current is None else exchange.current.session
 
+    async def renewed(self, connection: HTTPConnection, *, refused: str) -> Session | None:
+        """The session with another access token than the one that a service has just refused with 401.
+
+        A service that follows the revocation feed knows before the back end does that a session was ended: then there is no
+        other token, and the answer is None. Ask once; a service that refuses the new token too has another reason.
+
+        Raises:
+            IssuerUnavailableError: the issuer does not answer: 503, and the session stays.
+        """
+        if await self.session(connection) is None:
+            return None
+        await self._look(exchange_of(connection), refused=refused)
+        return await self.session(connection)
+
     def csrf_token(self, session: Session) -> str:
         """What the front end's pages send back as the header X-Carnet-CSRF or the form's field `csrf`."""
         return self._mint.token(session.id)
@@ -206,22 +221,24 @@ class BrowserBackend:
         if not self._mint.genuine(token, session.id):
             raise ForgedError("The CSRF token is missing or of another session.")
 
-    async def _look(self, exchange: Exchange) -> None:
-        value = self._jar.read(exchange.cookies)
-        stored = None if value is None else await self._sessions.load(value)
-        if value is None or stored is None:
-            exchange.to_set += self._jar.clear(exchange.cookies)
-            return
-        held = Current(stored, value)
+    async def _look(self, exchange: Exchange, *, refused: str | None = None) -> None:
+        held, exchange.current = exchange.current, None
+        if held is None:
+            value = self._jar.read(exchange.cookies)
+            stored = None if value is None else await self._sessions.load(value)
+            if value is None or stored is None:
+                exchange.to_set += self._jar.clear(exchange.cookies)
+                return
+            held = Current(stored, value)
         try:
-            current = await self._renewal.current(held)
+            current = await self._renewal.current(held, refused=refused)
             if current is not held:
                 exchange.to_set += self._jar.write(current.value, present=exchange.cookies)
         except (SessionEndedError, CookieTooLargeError) as error:
             _log.info("A session ended: %s", error)
             exchange.ended = True
             exchange.to_set += self._jar.clear(exchange.cookies)
-            await self._sessions.forget(value)
+            await self._sessions.forget(held.value)
             return
         exchange.current = current
 
@@ -339,14 +356,18 @@ class BrowserBackend:
             session = await self.session(request)
             if session is None:
                 return answers.signed_out(ended=exchange_of(request).ended)
-            return await forward(
-                self._proxy,
-                request,
-                upstream,
-                path=path,
-                access_token=session.access_token,
-                body_limit=self._body_limit,
-            )
+            passing = partial(forward, self._proxy, request, upstream, path=path, body_limit=self._body_limit)
+            response = await passing(access_token=session.access_token)
+            if not refuses_token(response):
+                return response
+            renewed = await self.renewed(request, refused=session.access_token)
+            if renewed is None:
+                await dropped(response)
+                return answers.signed_out(ended=True)
+            if request.method not in SAFE_METHODS or renewed.access_token == session.access_token:
+                return response  # a body is gone once it was passed on: the front end may ask again
+            await dropped(response)
+            return await passing(access_token=renewed.access_token)
         except ForgedError as error:
             return answers.forged(error)
         except IssuerUnavailableError as error:

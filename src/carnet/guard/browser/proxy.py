@@ -132,6 +132,17 @@ async def forward(
     return StreamingResponse(_body(response), response.status_code, _shown(response.headers), background=closing)
 
 
+def refuses_token(response: Response) -> bool:
+    """RFC 6750 section 3.1: the service says that the access token itself is not valid (any more)."""
+    return response.status_code == 401 and 'error="invalid_token"' in response.headers.get("www-authenticate", "")
+
+
+async def dropped(response: Response) -> None:
+    """Give up an answer of `forward` that is not passed on."""
+    if response.background is not None:
+        await response.background()
+
+
 def _shown(headers: Mapping[str, str]) -> dict[str, str]:
     shown = {name.lower(): value for name, value in headers.items() if name.lower() in _RESPONSE_HEADERS}
     shown["cache-control"] = _private(shown.get("cache-control", "no-store"))

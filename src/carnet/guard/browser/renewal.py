@@ -52,8 +52,10 @@ class Renewal:
         self._ended: dict[str, float] = {}
         self._rests_until = 0.0
 
-    async def current(self, held: Current) -> Current:
+    async def current(self, held: Current, *, refused: str | None = None) -> Current:
         """The session as it can be used now: as it is, or renewed.
+
+        `refused` is an access token that a service does not accept any more: it is as good as expired.
 
         Raises:
             SessionEndedError: it is over.
@@ -63,17 +65,18 @@ class Renewal:
             session = held.session
             self._refuse_ended(session.id)
             at = self._ambient.now()
-            if at < session.renews_at:
+            useless = session.access_token == refused
+            if at < session.renews_at and not useless:
                 return held
             if session.refresh_token is None:
-                if lapsed(session.expires_at, at=at):
-                    raise SessionEndedError("Its access token has expired, and there is no refresh token.")
+                if useless or lapsed(session.expires_at, at=at):
+                    raise SessionEndedError("Its access token is of no more use, and there is no refresh token.")
                 return held
             try:
                 held = await self._renewed(held, session.refresh_token)
             except IssuerUnavailableError as error:
                 self._rests_until = self._ambient.monotonic() + REST_SECONDS
-                if lapsed(session.expires_at, at=at):
+                if useless or lapsed(session.expires_at, at=at):
                     raise
                 _log.warning("An access token was not renewed and is used until it expires: %s", error)
                 return held
