@@ -325,6 +325,9 @@ def test_only_the_headers_of_verified_tokens_are_kept_and_only_so_many(key, veri
         assert refused(verifier, forge(header, good(), key_of("ES256", 1))).code == "signature_invalid"
         assert refused(verifier, forge({**header, "kid": "x"}, good(), key)).code == "unknown_key"
     assert len(verifier._headers) == 0
+    for number in range(3):
+        verifier.verify(sign_jwt(good(jti=str(number)), key, typ="at+jwt"), at=NOW)
+        assert len(verifier._headers) == 1
     for number in range(200):
         verifier.verify(forge({"alg": "ES256", "kid": key.kid, "typ": "at+jwt", "n": number}, good(), key), at=NOW)
         assert len(verifier._headers) <= 64
