@@ -151,6 +151,7 @@ def test_a_reader_of_any_language_gets_one_that_there_is(language):
         Request({"type": "http", "headers": [(b"accept-language", language.encode("utf-8"))]}),
         "signed_out",
         client=None,
+        onward=None,
     )
     assert b'<html lang="en">' in made.body
 

@@ -44,6 +44,7 @@ from carnet.issuer.endpoints import (
 )
 from carnet.issuer.http_security import SecurityMiddleware
 from carnet.issuer.keyring import Keyring
+from carnet.issuer.logout_notices import tell_forever
 from carnet.issuer.metadata import describe
 from carnet.issuer.pages import Pages
 from carnet.issuer.passwords import Passwords
@@ -133,6 +134,7 @@ def create_app(
         work = [
             asyncio.create_task(desk.publisher.run()),
             asyncio.create_task(sweep_forever(desk.store, ambient)),
+            asyncio.create_task(tell_forever(desk)),
         ]
         try:
             yield

@@ -16,6 +16,7 @@ from carnet.issuer.desk import Desk
 from carnet.issuer.egress import Egress, EgressError
 from carnet.issuer.grants import GRANTS
 from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
+from carnet.issuer.logout_uris import LogoutUriError, check_logout_uris
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN, entry
 from carnet.issuer.storage.ports import AlreadyExistsError
@@ -55,6 +56,7 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     request_object_signing_alg: str | None = None
     require_signed_request_object: bool = False
     require_pushed_authorization_requests: bool = False
+    dpop_bound_access_tokens: bool = False
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
@@ -64,6 +66,10 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     roles: tuple[str, ...] = ()
     first_party: bool = False
     access_token_lifetime: int | None = None
+    backchannel_logout_uri: str | None = None
+    backchannel_logout_session_required: bool = False
+    frontchannel_logout_uri: str | None = None
+    frontchannel_logout_session_required: bool = False
     token_exchange: TokenExchange | None = None
     may_act: str | None = None
     assertion_issuers: tuple[AssertionIssuer, ...] = ()
@@ -103,6 +109,7 @@ async def register(desk: Desk, asked: Registration, *, actor: str) -> Registered
             request_object_signing_alg=asked.request_object_signing_alg,
             require_signed_request_object=asked.require_signed_request_object,
             require_pushed_authorization_requests=asked.require_pushed_authorization_requests,
+            dpop_bound_access_tokens=asked.dpop_bound_access_tokens,
             redirect_uris=asked.redirect_uris,
             post_logout_redirect_uris=asked.post_logout_redirect_uris,
             grant_types=asked.grant_types,
@@ -112,6 +119,10 @@ async def register(desk: Desk, asked: Registration, *, actor: str) -> Registered
             roles=asked.roles,
             first_party=asked.first_party,
             access_token_lifetime=asked.access_token_lifetime,
+            backchannel_logout_uri=asked.backchannel_logout_uri,
+            backchannel_logout_session_required=asked.backchannel_logout_session_required,
+            frontchannel_logout_uri=asked.frontchannel_logout_uri,
+            frontchannel_logout_session_required=asked.frontchannel_logout_session_required,
             token_exchange=asked.token_exchange,
             may_act=asked.may_act,
             assertion_issuers=asked.assertion_issuers,
@@ -203,7 +214,8 @@ def validated(client: Client, config: Config) -> Client:
     _check_keys(client, config)
     try:
         check_policies(client, Egress(config))
-    except PolicyError as error:
+        check_logout_uris(client, Egress(config))
+    except (PolicyError, LogoutUriError) as error:
         raise ClientError(str(error)) from None
     _check_uris(client)
     try:

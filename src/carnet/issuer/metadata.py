@@ -12,7 +12,7 @@ from carnet.issuer.endpoints.userinfo import CLAIMS
 from carnet.issuer.grants import GRANTS
 from carnet.issuer.pages import LANGUAGES
 from carnet.issuer.response_modes import RESPONSE_MODES
-from carnet.oauth import pkce
+from carnet.oauth import dpop, pkce
 
 
 def describe(config: Config, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
@@ -42,7 +42,12 @@ def describe(config: Config, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "claims_supported": ["iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", *CLAIMS],
         "prompt_values_supported": list(PROMPTS),
         "ui_locales_supported": list(LANGUAGES),
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
         "claims_parameter_supported": False,
+        "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
         "request_parameter_supported": True,
         "request_object_signing_alg_values_supported": list(ALGORITHMS),
         "require_signed_request_object": False,

@@ -25,6 +25,7 @@ from carnet.issuer.login import NotProvedError
 from carnet.issuer.login.password import check_password
 from carnet.issuer.login.returning import sign_in_url
 from carnet.issuer.refusals import SeeOtherError, page
+from carnet.issuer.signed_out import frames_of, signed_out
 from carnet.issuer.storage.records import Account, Session
 from carnet.oauth.parameters import Parameters
 
@@ -77,10 +78,11 @@ async def end_one(request: Request, desk: Desk) -> Response:
 
 @page
 async def end_all(request: Request, desk: Desk) -> Response:
-    seen, account, _, _ = await _asked(request, desk)
+    seen, account, session, _ = await _asked(request, desk)
+    frames = await frames_of(session, desk)
     await people.sign_out_everywhere(desk, account.subject, by=_actor(request, desk, account))
     await sign_out(request, desk, Visit(seen.browser))
-    return _signed_out(request, desk)
+    return signed_out(request, desk, frames)
 
 
 @page
@@ -118,13 +120,10 @@ def _back(desk: Desk, done: str) -> Response:
 
 
 async def _sign_out(request: Request, desk: Desk, seen: Visit, account: Account, session: Session) -> Response:
+    frames = await frames_of(session, desk)
     await sign_out(request, desk, seen)
     await people.note(desk, "session.ended", account, _actor(request, desk, account), sid=session.sid)
-    return _signed_out(request, desk)
-
-
-def _signed_out(request: Request, desk: Desk) -> Response:
-    return desk.pages.render(request, "signed_out", client=None)
+    return signed_out(request, desk, frames)
 
 
 async def _page(

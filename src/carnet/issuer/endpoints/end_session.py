@@ -13,6 +13,7 @@ from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.http_security import written_address
 from carnet.issuer.presented_tokens import Claims, hinted
 from carnet.issuer.refusals import RefusalError, page
+from carnet.issuer.signed_out import frames_of, signed_out
 from carnet.issuer.storage.records import Client, Event
 from carnet.oauth.errors import InvalidRequestError
 from carnet.oauth.parameters import Parameters
@@ -97,7 +98,9 @@ async def _wish(given: Parameters, desk: Desk) -> Wish:
 
 
 async def _end(wish: Wish, seen: Visit, request: Request, desk: Desk) -> Response:
+    frames: tuple[str, ...] = ()
     if seen.session is not None:
+        frames = await frames_of(seen.session, desk)
         await sign_out(request, desk, seen)
         await desk.store.events.add(
             Event(
@@ -109,11 +112,16 @@ async def _end(wish: Wish, seen: Visit, request: Request, desk: Desk) -> Respons
                 address=written_address(request, desk.config),
             )
         )
+    return signed_out(request, desk, frames, client=wish.client, onward=_onward(wish))
+
+
+def _onward(wish: Wish) -> str | None:
+    """Section 3: where the client wants the browser afterwards, with its `state`."""
     if wish.redirect_uri is None:
-        return desk.pages.render(request, "signed_out", client=wish.client)
+        return None
     state = {} if wish.state is None else {"state": wish.state}
     joint = "" if not state else "&" if "?" in wish.redirect_uri else "?"
-    return RedirectResponse(f"{wish.redirect_uri}{joint}{urlencode(state)}", 303)
+    return f"{wish.redirect_uri}{joint}{urlencode(state)}"
 
 
 ENDPOINTS = (

@@ -7,16 +7,20 @@ from starlette.responses import Response
 
 from carnet.issuer.answers import json_answer, read_form
 from carnet.issuer.approval import Authorization
+from carnet.issuer.binding import bind
 from carnet.issuer.client_auth import authenticate
 from carnet.issuer.desk import Desk
+from carnet.issuer.dpop import nonce, requests_proof
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.grants import GRANTS
 from carnet.issuer.grants.grant import Grant
 from carnet.issuer.issuing import Minted, mint
+from carnet.issuer.logout_uris import wants_to_know
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.rotation import settle
 from carnet.issuer.storage.records import Client
 from carnet.oauth import scope
+from carnet.oauth.dpop import NONCE_HEADER, SCHEME
 from carnet.oauth.errors import (
     InvalidGrantError,
     InvalidTargetError,
@@ -30,13 +34,20 @@ from carnet.oauth.scope import Scope
 async def answer(request: Request, desk: Desk) -> Response:
     """Nothing is answered before the store has committed; nothing is written before the case is proved."""
     parameters = await read_form(request)
+    proof = await requests_proof(request, parameters, desk)
     client = await authenticate(request, parameters, desk)
     grant = _grant(parameters, client)
     authorization = await grant.redeem(grant.read(parameters), client, desk)
     granted = _bounded_scope(authorization, client)
     audience = _bounded_audience(parameters, authorization, client, granted, desk)
-    minted = await mint(authorization, client, desk, scope=granted, audience=audience)
-    return _tokens(minted, authorization, await _commit(authorization, minted, client, desk))
+    confirmation = await bind(proof, authorization, client, desk)
+    minted = await mint(authorization, client, desk, scope=granted, audience=audience, confirmation=confirmation)
+    refresh_token = await _commit(authorization, minted, client, desk)
+    await _take_part(authorization, client, desk)
+    response = _tokens(minted, authorization, refresh_token, bound=proof is not None)
+    if proof is not None:
+        response.headers[NONCE_HEADER] = nonce(desk)
+    return response
 
 
 def _grant(parameters: Parameters, client: Client) -> Grant[Any]:
@@ -84,11 +95,20 @@ async def _commit(authorization: Authorization, minted: Minted, client: Client, 
     return successor.secret
 
 
-def _tokens(minted: Minted, authorization: Authorization, refresh_token: Opaque | None) -> Response:
-    """RFC 6749 section 5.1."""
+async def _take_part(authorization: Authorization, client: Client, desk: Desk) -> None:
+    """Back-Channel Logout section 2.5: note who has learnt of a session; a refresh tells nobody new."""
+    person, redemption = authorization.person, authorization.redemption
+    if person is None or person.sid is None or not wants_to_know(client):
+        return
+    if redemption is None or not redemption.retryable:
+        await desk.store.participants.join(person.sid, client.client_id, at=desk.ambient.now())
+
+
+def _tokens(minted: Minted, authorization: Authorization, refresh_token: Opaque | None, *, bound: bool) -> Response:
+    """RFC 6749 section 5.1, RFC 9449 section 5."""
     document: dict[str, Any] = {
         "access_token": minted.access_token,
-        "token_type": "Bearer",
+        "token_type": SCHEME if bound else "Bearer",
         "expires_in": minted.expires_in,
         "scope": scope.join(minted.scope),
     }

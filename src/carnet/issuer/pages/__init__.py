@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -77,20 +77,23 @@ class Pages:
         *,
         status: int = 200,
         form_targets: Iterable[str] = (),
+        frames: Sequence[str] = (),
         **context: Any,
     ) -> Response:
         """Fill the template `name`.html.
 
         `form_targets` are URLs beyond the issuer to which the answer to a form on this page may redirect: browsers hold
-        `form-action` against redirects too.
+        `form-action` against redirects too. `frames` are URLs that the page shows in frames.
         """
         document = self._templates.get_template(f"{name}.html").render(
-            t=self.text(request), language=self._language(request), **context
+            t=self.text(request), language=self._language(request), frames=frames, **context
         )
-        actions = " ".join(("'self'", *sorted({_source(target) for target in form_targets} - {""})))
+        actions = " ".join(("'self'", *_sources(form_targets)))
+        framed = _sources(frames)
+        frame_sources = f"frame-src {' '.join(framed)}; " if framed else ""
         policy = (
             f"default-src 'none'; style-src 'self'; img-src 'self' data:; form-action {actions}; "
-            "frame-ancestors 'none'; base-uri 'none'"
+            f"{frame_sources}frame-ancestors 'none'; base-uri 'none'"
         )
         return HTMLResponse(document, status, {"Content-Security-Policy": policy, "Cache-Control": "no-store"})
 
@@ -117,6 +120,10 @@ def _catalogue(language: str) -> Mapping[str, str]:
                 yield from flatten(value, f"{prefix}{name}.")
 
     return dict(flatten(tomllib.loads((HERE / "messages" / f"{language}.toml").read_text("utf-8")), ""))
+
+
+def _sources(urls: Iterable[str]) -> list[str]:
+    return sorted({_source(url) for url in urls} - {""})
 
 
 def _source(url: str) -> str:
