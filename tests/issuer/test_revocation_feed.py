@@ -8,7 +8,7 @@ from carnet.feed.epoch_map import TokenNames
 from carnet.feed.follower import Follower, Outcome
 from carnet.feed.messages import feed_verifier, read_message, read_snapshot
 from carnet.issuer.accounts import people
-from carnet.issuer.endpoints import revocations
+from carnet import outlet
 from carnet.issuer.revocation import publisher
 from carnet.issuer.storage.records import Revocation
 from carnet.jose import KeySet
@@ -173,7 +173,7 @@ async def test_a_place_that_nothing_joins_on_to_needs_a_snapshot(issuer, watcher
 
 
 async def test_too_many_listeners_are_told_to_come_again(issuer, watcher, monkeypatch):
-    monkeypatch.setattr(revocations, "MAX_LISTENERS", 0)
+    monkeypatch.setattr(outlet, "MAX_LISTENERS", 0)
     place = {"stream": watcher.follower.stream, "after": watcher.follower.sequence}
     answer = await issuer.direct.get("/revocations", params=place)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")

@@ -15,9 +15,11 @@ from carnet.cli.parser import Parser
 COMMANDS = (
     "serve",
     "demo",
+    "relay",
     "user",
     "client",
     "key",
+    "revocations",
     "token",
     "jwk",
     "doctor",

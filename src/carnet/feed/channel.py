@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from carnet.feed.messages import Message
+from carnet.feed.roster import Roster
 
 KEPT = 2_000
 """Messages kept for listeners that come back or are slow."""
@@ -33,6 +34,8 @@ class Channel:
         self._stream: str | None = None
         self._closed = False
         self.listeners = 0
+        self.roster = Roster()
+        """What the listeners say of themselves, where whoever serves them asks."""
 
     @property
     def newest(self) -> Signed | None:
@@ -40,10 +43,15 @@ class Channel:
         return self._kept[-1] if self._kept else None
 
     def put(self, signed: Signed) -> None:
-        """Add a message; one of another stream begins anew, and its listeners get a `GapError`."""
-        if signed.message.stream != self._stream:
+        """Add a message; one that does not join on to those before it begins anew, and listeners get a `GapError`."""
+        message, newest = signed.message, self.newest
+        if (
+            newest is None
+            or message.stream != self._stream
+            or not message.after <= newest.message.sequence <= message.sequence
+        ):
             self._kept.clear()
-            self._stream = signed.message.stream
+            self._stream = message.stream
         self._kept.append(signed)
         self._count += 1
         self._changed.set()

@@ -92,10 +92,11 @@ class _Checkpoint:
             self._feed = FeedMachine(
                 settings["issuer"],
                 algorithms=algorithms,
-                jitter=_jitter(ambient),
+                jitter=jitter(ambient),
                 at=ambient.monotonic(),
                 relay=revocation.relay,
                 optional="revocation" not in settings,
+                name=revocation.name or f"{settings['audience']} {ambient.entropy(2).hex()}",
             )
             self._view = RevocationView(revocation, self._feed.follower)
 
@@ -347,12 +348,13 @@ def key_set_machine(issuer: str, algorithms: tuple[str, ...], ambient: Ambient) 
     return KeySetMachine(
         issuer,
         algorithms=algorithms,
-        jitter=_jitter(ambient),
+        jitter=jitter(ambient),
         at=ambient.monotonic(),
     )
 
 
-def _jitter(ambient: Ambient) -> Jitter:
+def jitter(ambient: Ambient) -> Jitter:
+    """Fractions out of `ambient`'s entropy."""
     return lambda: int.from_bytes(ambient.entropy(4), "big") / 2**32
 
 

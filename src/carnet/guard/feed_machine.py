@@ -7,12 +7,13 @@ alone decide what is believed; whoever carries the feed can only keep it back, a
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 from urllib.parse import urlencode
 
 from carnet.ambient import Instant
+from carnet.feed.channel import Signed
 from carnet.feed.follower import Follower, Outcome
-from carnet.feed.messages import SNAPSHOT_LIMIT, RefusedError, feed_verifier, read_message, read_snapshot
+from carnet.feed.messages import SNAPSHOT_LIMIT, RefusedError, Snapshot, feed_verifier, read_message, read_snapshot
 from carnet.guard.event_stream import Event
 from carnet.guard.key_set import Fetch, Jitter, Response, Wait
 from carnet.guard.metadata import Metadata
@@ -36,6 +37,8 @@ _SNAPSHOT_SECONDS = 60.0
 _POLL_SECONDS = 30.0
 """The issuer holds a poll for up to 25."""
 _POLL_LIMIT = 64 * 1024 * 1024
+_MOST_KIDS = 16
+"""So many are told at most."""
 _NO_KEYS = KeySet(())
 
 
@@ -71,6 +74,16 @@ class UnknownFeedKeyError(Exception):
         self.kid = kid
 
 
+class Tap(Protocol):
+    """Whoever passes on what is followed gets it as it came, once it has been believed."""
+
+    def message(self, signed: Signed) -> None:
+        """A message that joined on to what was known."""
+
+    def snapshot(self, snapshot: Snapshot, body: bytes) -> None:
+        """A snapshot that took the place of what was known."""
+
+
 class FeedMachine:
     """The life of one connection to one issuer's feed, directly or through a relay."""
 
@@ -83,15 +96,21 @@ class FeedMachine:
         at: float,
         relay: str | None = None,
         optional: bool = False,
+        name: str | None = None,
+        tap: Tap | None = None,
     ) -> None:
         """`relay`: the URL of a relay that carries the feed in the issuer's place.
 
-        `optional`: an issuer whose metadata names no feed has none, and that is no failure.
+        `optional`: an issuer whose metadata names no feed has none, and that is no failure. `name`: how it names itself where
+        it listens. `tap`: whoever passes on what comes.
         """
         self.issuer = issuer
         self.follower = Follower()
         self._relay = relay
         self._optional = optional
+        self._name = name
+        self._tap = tap
+        self._told_kids: tuple[str, ...] = ()
         self._jitter = jitter
         self._verifier = feed_verifier(_NO_KEYS, issuer=issuer, algorithms=algorithms, admit=self._refuse_taken_back)
         self._due = at
@@ -114,8 +133,8 @@ class FeedMachine:
         """Whether there is a feed that tokens are to be looked up in."""
         return not self._optional or metadata is None or self._places(metadata) is not None
 
-    def next(self, metadata: Metadata | None, at: float) -> Step:
-        """What to do now."""
+    def next(self, metadata: Metadata | None, at: float, keys: KeySet | None = None) -> Step:
+        """What to do now; `keys` are told to whoever carries the feed, if it has a name to tell them under."""
         if at < self._due:
             return Wait(self._due)
         places = self._places(metadata)
@@ -126,9 +145,27 @@ class FeedMachine:
             return Wait(self._due)
         feed, snapshot = places
         if self.follower.wants_snapshot:
-            return TakeSnapshot(Fetch(snapshot, None, SNAPSHOT_LIMIT, _SNAPSHOT_SECONDS))
-        url = f"{feed}?{urlencode({'stream': self.follower.stream, 'after': self.follower.sequence})}"
+            return TakeSnapshot(_whole(snapshot))
+        place = {"stream": self.follower.stream, "after": self.follower.sequence}
+        self._told_kids = _kids(keys)
+        introduction = {"guard": self._name, "keys": " ".join(self._told_kids)} if self._name else {}
+        url = f"{feed}?{urlencode(place | introduction)}"
         return Poll(Fetch(url, None, _POLL_LIMIT, _POLL_SECONDS)) if at < self._polling_until else Listen(url)
+
+    def snapshot_fetch(self, metadata: Metadata | None) -> Fetch | None:
+        """What gets the snapshot of this moment, out of turn; None where there is no feed."""
+        places = self._places(metadata)
+        return None if places is None else _whole(places[1])
+
+    def believed(self, body: bytes, keys: KeySet | None, *, now: Instant) -> Snapshot:
+        """Read a snapshot without taking it in.
+
+        Raises:
+            UnknownFeedKeyError: fetch the key set anew, and ask again.
+            RefusedError: it is not one of this issuer's.
+        """
+        with _naming_the_key(body.partition(b"\n")[0].decode("ascii", "replace")):
+            return read_snapshot(body, self._verifier, at=now, keys=keys or _NO_KEYS)
 
     def answered(
         self, step: TakeSnapshot | Poll, response: Response, keys: KeySet | None, *, now: Instant, at: float
@@ -169,18 +206,22 @@ class FeedMachine:
         if self.follower.take_message(message, at=now, monotonic=at) is Outcome.GAP:
             self._gap(at)
             return False
+        if self._tap is not None and message.sequence == self.follower.sequence:  # else it was known long before
+            self._tap.message(Signed(message, token))
         self._gaps = 0
         self._works()
-        return not self.follower.wants_snapshot
+        # With other keys it comes again, and tells them.
+        return not self.follower.wants_snapshot and (self._name is None or _kids(keys) == self._told_kids)
 
     def _take_snapshot(self, body: bytes, keys: KeySet | None, now: Instant, at: float) -> None:
         try:
-            with _naming_the_key(body.partition(b"\n")[0].decode("ascii", "replace")):
-                snapshot = read_snapshot(body, self._verifier, at=now, keys=keys or _NO_KEYS)
+            snapshot = self.believed(body, keys, now=now)
             self.follower.take_snapshot(snapshot, at=now, monotonic=at)
         except RefusedError as error:
             self.failed(str(error), at)
         else:
+            if self._tap is not None:
+                self._tap.snapshot(snapshot, body)
             self._works()
 
     def _take_messages(self, body: bytes, keys: KeySet | None, now: Instant, at: float) -> None:
@@ -246,6 +287,14 @@ class FeedMachine:
         kid = verified.header.get("kid")
         if kid is not None and self.follower.taken_back("key", kid):
             raise SignatureInvalidError("The key that signed this was taken back.")
+
+
+def _whole(url: str) -> Fetch:
+    return Fetch(url, None, SNAPSHOT_LIMIT, _SNAPSHOT_SECONDS)
+
+
+def _kids(keys: KeySet | None) -> tuple[str, ...]:
+    return tuple(sorted(key.kid for key in keys or () if key.kid is not None))[:_MOST_KIDS]
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class AsyncFeedSource:
         loop = asyncio.get_running_loop()
         if self._task is None or self._task.done() or self._task.get_loop() is not loop:
             self._ready = asyncio.Event()
-            self._task = loop.create_task(self._follow(), name="carnet-revocation-feed")
+            self._task = loop.create_task(self.follow(), name="carnet-revocation-feed")
 
     async def stop(self) -> None:
         """End the background task; what is known stays, and grows stale."""
@@ -80,7 +80,8 @@ class AsyncFeedSource:
             except TimeoutError:
                 pass
 
-    async def _follow(self) -> None:
+    async def follow(self) -> None:
+        """Follow until cancelled."""
         while True:
             try:
                 await self._step()
@@ -92,7 +93,7 @@ class AsyncFeedSource:
     async def _step(self) -> None:
         if self._keys.held() is None:
             await self._keys.load()
-        step = self.machine.next(self._keys.metadata, self._ambient.monotonic())
+        step = self.machine.next(self._keys.metadata, self._ambient.monotonic(), self._keys.held())
         if isinstance(step, Wait):
             _report(self.machine)
             await asyncio.sleep(max(step.until - self._ambient.monotonic(), 0))
@@ -204,7 +205,7 @@ class ThreadFeedSource:
     def _step(self) -> None:
         if self._keys.held() is None:
             self._keys.load()
-        step = self.machine.next(self._keys.metadata, self._ambient.monotonic())
+        step = self.machine.next(self._keys.metadata, self._ambient.monotonic(), self._keys.held())
         if isinstance(step, Wait):
             _report(self.machine)
             self._stopped.wait(max(step.until - self._ambient.monotonic(), 0))

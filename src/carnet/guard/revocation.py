@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from carnet.feed.epoch_map import Marks, TokenNames
 from carnet.feed.follower import Follower
+from carnet.feed.roster import checked_name
 from carnet.guard.principal import Principal
 
 WhenStale: TypeAlias = Literal["introspect", "reject", "allow"]
@@ -23,9 +24,13 @@ class Revocation:
     """For routes that do not say otherwise. `introspect` needs credentials for the introspection endpoint."""
     relay: str | None = None
     """The URL of a relay that carries the feed in the issuer's place (`carnet relay`)."""
+    name: str | None = None
+    """How this guard names itself to administrators, 1 to 80 printable ASCII characters; None: its audience and a number."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a bound that is out of its range."""
+        """Raises ValueError for a bound that is out of its range, and for a name that is none."""
+        if self.name is not None:
+            checked_name(self.name)
         if not 5 <= self.bound <= 300:
             raise ValueError(
                 "bound is 5 to 300 seconds: below, heartbeats come too seldom; above, tokens have expired."

@@ -110,8 +110,7 @@ class Publisher:
 
     async def _join_stream(self) -> Stream:
         """The stream that the database has now: another one after a database was put back."""
-        fresh = Stream(name=fresh_name(self._ambient), key=self._ambient.entropy(HASH_KEY_LENGTH))
-        stream = await self._store.revocations.stream(fresh)
+        stream = await self._store.revocations.stream(fresh_stream(self._ambient))
         if self._stream is None or stream.name != self._stream.name:
             self._stream, self._packed, self._sent = stream, None, None
             self._sequence = await self._store.revocations.head()
@@ -125,6 +124,11 @@ class Publisher:
             if len(page) < _PAGE:
                 return numbered
             after = numbered[-1][0]
+
+
+def fresh_stream(ambient: Ambient) -> Stream:
+    """The stream to begin where the database has none."""
+    return Stream(name=fresh_name(ambient), key=ambient.entropy(HASH_KEY_LENGTH))
 
 
 def _entry(revocation: Revocation, stream: Stream) -> Entry:

@@ -1,0 +1,110 @@
+"""The revocation feed over HTTP, as an issuer or a relay serves it: server-sent events (HTML section 9.2) or polling.
+
+Whoever may fetch the key set may follow the feed: what it says is keyed hashes, and guards need no credential to be guards.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from carnet.ambient import Ambient
+from carnet.feed.channel import Channel, GapError, Signed
+from carnet.feed.roster import Listener, introduced
+
+MAX_LISTENERS = 10_000
+"""Beyond it, relays should stand between (`carnet relay`)."""
+LONGEST_POLL = 25
+"""Seconds that a poll waits for news; a heartbeat comes earlier."""
+
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+def snapshot_answer(body: bytes) -> Response:
+    """All entries that count, as `carnet.feed.messages.read_snapshot` reads them."""
+    return Response(body, media_type="application/octet-stream", headers=_HEADERS)
+
+
+async def follow(request: Request, channel: Channel, ambient: Ambient) -> Response:
+    """The messages that join on to `after` in `stream`; 410 if only a snapshot helps.
+
+    A listener may name itself (`guard`, or the header `Carnet-Guard`) and the keys that it holds (`keys`, their kids).
+    """
+    try:
+        listener = _listener(request, ambient)
+    except ValueError as error:
+        return error_answer(400, "invalid_request", str(error))
+    if channel.listeners >= MAX_LISTENERS:
+        return error_answer(503, "temporarily_unavailable", "Too many listen here.", {"Retry-After": "5"})
+    if not channel.joins(stream=listener.stream, after=listener.sequence):
+        return error_answer(410, "gap", "Nothing here joins on to that place: take a snapshot.")
+    if not listener.polls:
+        return StreamingResponse(_events(channel, listener, ambient), media_type="text/event-stream", headers=_HEADERS)
+    return JSONResponse({"messages": await _poll(channel, listener, ambient)}, headers=_HEADERS)
+
+
+def error_answer(status: int, code: str, description: str, headers: dict[str, str] | None = None) -> Response:
+    """An error in the form that OAuth's have."""
+    return JSONResponse({"error": code, "error_description": description}, status, headers=_HEADERS | (headers or {}))
+
+
+def _listener(request: Request, ambient: Ambient) -> Listener:
+    """Raises ValueError with a sentence for whoever asks."""
+    name = request.query_params.get("guard", request.headers.get("carnet-guard", ""))
+    stream, sequence = _place(request)
+    now = ambient.now()
+    return Listener(
+        introduction=introduced(name, request.query_params.get("keys", "").split()),
+        stream=stream,
+        sequence=sequence,
+        since=now,
+        told_at=now,
+        polls="text/event-stream" not in request.headers.get("accept", ""),
+    )
+
+
+def _place(request: Request) -> tuple[str, int]:
+    """From `Last-Event-ID` after a broken connection, else from the query."""
+    last = request.headers.get("last-event-id")
+    if last is not None:
+        stream, _, number = last.rpartition(":")
+    else:
+        stream, number = request.query_params.get("stream", ""), request.query_params.get("after", "")
+    if not stream or not (number.isascii() and number.isdecimal()) or len(number) > 16:
+        raise ValueError("Give stream and after: where the last message, or the snapshot, ended.")
+    return stream, int(number)
+
+
+async def _events(channel: Channel, listener: Listener, ambient: Ambient) -> AsyncIterator[str]:
+    with channel.roster.entered(listener):
+        try:
+            async for signed in channel.listen(stream=listener.stream, after=listener.sequence):
+                yield _event(signed)
+                listener.told(signed.message.sequence, at=ambient.now())
+        except GapError:
+            yield "event: gap\ndata: {}\n\n"
+
+
+def _event(signed: Signed) -> str:
+    message = signed.message
+    return f"event: message\nid: {message.stream}:{message.sequence}\ndata: {signed.token}\n\n"
+
+
+async def _poll(channel: Channel, listener: Listener, ambient: Ambient) -> list[str]:
+    """What is new at once; if nothing is, the next message, or none when the wait is over."""
+    messages = channel.listen(stream=listener.stream, after=listener.sequence, with_newest=False)
+    tokens: list[str] = []
+    with channel.roster.entered(listener):
+        try:
+            async with asyncio.timeout(LONGEST_POLL):
+                async for signed in messages:
+                    tokens.append(signed.token)
+                    listener.told(signed.message.sequence, at=ambient.now())
+                    if signed is channel.newest:
+                        break
+        except (TimeoutError, GapError):
+            pass
+        finally:
+            await messages.aclose()
+    return tokens
