@@ -30,7 +30,7 @@ async def test_an_apps_own_scripts_read_its_tokens_and_its_errors(issuer, app):
     assert readable(await ask(issuer, app, HOME, **redeem)) == HOME
     failed = await ask(issuer, app, HOME, **redeem)
     assert (failed.status_code, readable(failed)) == (400, HOME)
-    assert failed.headers["access-control-expose-headers"] == "WWW-Authenticate"
+    assert failed.headers["access-control-expose-headers"] == "WWW-Authenticate, DPoP-Nonce"
     assert "origin" in failed.headers["vary"].lower()
 
 

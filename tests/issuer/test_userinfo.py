@@ -64,7 +64,9 @@ async def test_it_takes_get_and_post(issuer, app):
 async def test_a_request_without_a_token_is_challenged_and_told_nothing_of_errors(issuer):
     answer = await issuer.direct.get("/userinfo")
     assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == 'Bearer realm="http://127.0.0.1:8080"'
+    bearer, dpop = answer.headers["www-authenticate"].split(", ")
+    assert bearer == 'Bearer realm="http://127.0.0.1:8080"'
+    assert dpop.startswith('DPoP algs="ES256 ')
     assert answer.content == b""
 
 

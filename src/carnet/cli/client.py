@@ -51,6 +51,9 @@ def add(subparsers: Any) -> None:
         "--require-par", action="store_true", help="it must push its authorization requests (RFC 9126)"
     )
     create.add_argument(
+        "--dpop-bound", action="store_true", help="it gets only tokens that are bound to a key (RFC 9449)"
+    )
+    create.add_argument(
         "--require-signed-request", action="store_true", help="it must sign its authorization requests (RFC 9101)"
     )
     create.add_argument("--first-party", action="store_true", help="yours: people are not asked for consent")
@@ -80,6 +83,7 @@ def _create(arguments: Namespace) -> int:
         **_keys(arguments.jwks),
         require_pushed_authorization_requests=arguments.require_par,
         require_signed_request_object=arguments.require_signed_request,
+        dpop_bound_access_tokens=arguments.dpop_bound,
         redirect_uris=tuple(arguments.redirect_uris),
         post_logout_redirect_uris=tuple(arguments.post_logout_redirect_uris),
         grant_types=tuple(arguments.grant_types) or (people if arguments.redirect_uris else ("client_credentials",)),
@@ -218,6 +222,7 @@ def _document(client: "Client") -> dict[str, Any]:
         "jwks_uri": client.jwks_uri,
         "require_pushed_authorization_requests": client.require_pushed_authorization_requests,
         "require_signed_request_object": client.require_signed_request_object,
+        "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
         "redirect_uris": list(client.redirect_uris),
         "post_logout_redirect_uris": list(client.post_logout_redirect_uris),
         "grant_types": list(client.grant_types),

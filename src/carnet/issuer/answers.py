@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from carnet.issuer.config import Config
+from carnet.oauth import dpop
 from carnet.oauth.challenge import challenge
 from carnet.oauth.errors import (
     InsufficientScopeError,
@@ -16,6 +17,7 @@ from carnet.oauth.errors import (
     OAuthError,
     TemporarilyUnavailableError,
     UnsupportedMediaTypeError,
+    UseDpopNonceError,
 )
 from carnet.oauth.parameters import Parameters, parse
 
@@ -53,6 +55,8 @@ def refusal(error: OAuthError, config: Config) -> Response:
     demanded = _challenge(error, realm=config.issuer)
     if demanded is not None:
         response.headers["WWW-Authenticate"] = demanded
+    if isinstance(error, UseDpopNonceError):
+        response.headers[dpop.NONCE_HEADER] = error.nonce
     if isinstance(error, TemporarilyUnavailableError):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
@@ -60,7 +64,23 @@ def refusal(error: OAuthError, config: Config) -> Response:
 
 def token_wanted(config: Config) -> Response:
     """RFC 6750 section 3.1: a request without a token is told what is wanted, and nothing of errors."""
-    return Response(status_code=401, headers={"WWW-Authenticate": challenge("Bearer", realm=config.issuer), **NO_STORE})
+    wanted = f"{challenge('Bearer', realm=config.issuer)}, {challenge(dpop.SCHEME, algs=' '.join(dpop.ALGORITHMS))}"
+    return Response(status_code=401, headers={"WWW-Authenticate": wanted, **NO_STORE})
+
+
+def token_refused(error: OAuthError, config: Config) -> Response:
+    """RFC 9449 section 7.1: what a bound token's request is told."""
+    response = refusal(error, config)
+    response.status_code = max(error.status, 401)
+    response.headers["WWW-Authenticate"] = challenge(
+        dpop.SCHEME,
+        realm=config.issuer,
+        error=error.code,
+        error_description=error.description,
+        scope=error.scope if isinstance(error, InsufficientScopeError) else None,
+        algs=" ".join(dpop.ALGORITHMS),
+    )
+    return response
 
 
 def _challenge(error: OAuthError, *, realm: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -11,6 +11,9 @@ from carnet.issuer.opaque import Opaque
 from carnet.issuer.storage.records import Artifact
 from carnet.oauth.access_token import SignIn
 from carnet.oauth.scope import OFFLINE_ACCESS, Scope
+
+Confirmation: TypeAlias = Mapping[str, str]
+"""RFC 7800 section 3.1: the `cnf` of an access token, such as `{"jkt": …}`."""
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -22,6 +25,8 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     auth_time: Instant
     amr: tuple[str, ...]
     acr: str | None = None
+    confirmation: dict[str, str] | None = None
+    """RFC 9449 sections 5 and 10: the key that the code or the refresh token is bound to."""
     approved_at: Instant
     """A family's absolute lifetime is counted from here."""
 
@@ -70,6 +75,8 @@ class Redemption:
     secret: Opaque
     retryable: bool = False
     """Whether a lost answer may be asked for again (`rotation.py`): refresh tokens, and nothing else."""
+    bound: bool = False
+    """Whether it is worth nothing without the key that the request has proved to have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ Until the client and the redirect URI are known to belong together nothing is se
 then is there a `ReturnAddress`, and whatever is wrong with the rest goes back to the client.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from starlette.responses import Response
@@ -25,6 +26,8 @@ from carnet.oauth.errors import (
 )
 from carnet.oauth.parameters import Parameters
 from carnet.oauth.scope import Scope
+
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 
 PROMPTS = ("none", "login", "consent", "select_account")
 
@@ -60,6 +63,8 @@ class AuthorizationRequest:
     nonce: str | None = field(repr=False)
     prompt: frozenset[str]
     max_age: int | None
+    dpop_jkt: str | None
+    """RFC 9449 section 10: the key that the code is bound to."""
     subject: str | None
     """Of the `id_token_hint`: nobody else will do."""
 
@@ -103,6 +108,7 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
         nonce=parameters.get("nonce"),
         prompt=_prompt(parameters),
         max_age=_max_age(parameters),
+        dpop_jkt=_dpop_jkt(parameters),
         subject=await _hinted_subject(parameters, desk),
     )
 
@@ -148,6 +154,13 @@ def _prompt(parameters: Parameters) -> frozenset[str]:
     if "none" in prompt and len(prompt) > 1:
         raise InvalidRequestError("The prompt none stands alone.")
     return prompt
+
+
+def _dpop_jkt(parameters: Parameters) -> str | None:
+    thumbprint = parameters.get("dpop_jkt")
+    if thumbprint is not None and not _THUMBPRINT.fullmatch(thumbprint):
+        raise InvalidRequestError("The dpop_jkt is not a thumbprint of SHA-256: 43 characters of base64url.")
+    return thumbprint
 
 
 def _max_age(parameters: Parameters) -> int | None:

@@ -8,8 +8,8 @@ from carnet.issuer.endpoint import Cors
 from carnet.issuer.storage.records import Client
 from carnet.oauth.redirect_uri import origin
 
-_ALLOWED_HEADERS = "Authorization, Content-Type"
-_EXPOSED_HEADERS = "WWW-Authenticate"
+_ALLOWED_HEADERS = "Authorization, Content-Type, DPoP"
+_EXPOSED_HEADERS = "WWW-Authenticate, DPoP-Nonce"
 _PREFLIGHT_LIFETIME = 600
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from carnet.ambient import Instant, lapsed
-from carnet.issuer.approval import Authorization, Derived, Person
+from carnet.issuer.approval import Authorization, Confirmation, Derived, Person
 from carnet.issuer.desk import Desk
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN
@@ -38,9 +38,17 @@ class Minted:
 
 
 async def mint(
-    authorization: Authorization, client: Client, desk: Desk, *, scope: Scope, audience: tuple[str, ...]
+    authorization: Authorization,
+    client: Client,
+    desk: Desk,
+    *,
+    scope: Scope,
+    audience: tuple[str, ...],
+    confirmation: Confirmation | None,
 ) -> Minted:
     """Mint what an authorization gives, within the `scope` and `audience` that the pipeline has bounded.
+
+    `confirmation` is the key that the request has proved, to which the tokens are bound.
 
     Raises:
         InvalidGrantError: the account is disabled or gone, or the session has ended or run out.
@@ -59,6 +67,7 @@ async def mint(
         token_id=fresh_name(desk.ambient),
         roles=client.roles,
         epoch=client.epoch,
+        confirmation=confirmation,
     )
     if authorization.derived is not None:
         return await _derived(authorization.derived, token, key, desk)
@@ -83,7 +92,9 @@ async def mint(
         expires_in=lifetime,
         scope=scope,
         id_token=_id_token(person, authorization.nonce, client, desk, key, signed) if OPENID in scope else None,
-        successor=_successor(person, client, desk, ends_at=ends_at) if "refresh_token" in client.grant_types else None,
+        successor=_successor(_rebound(person, client, confirmation), client, desk, ends_at=ends_at)
+        if "refresh_token" in client.grant_types
+        else None,
     )
 
 
@@ -159,6 +170,12 @@ def _id_token(
         access_token_hash=id_token.at_hash(signed_access_token, key.alg),
     )
     return sign_jwt(token.claims(), key, typ=id_token.TYP)
+
+
+def _rebound(person: Person, client: Client, confirmation: Confirmation | None) -> Person:
+    """RFC 9449 section 5: a public client's refresh token is bound to its key; another's to the client's authentication."""
+    bound = dict(confirmation) if confirmation is not None and client.public else None
+    return replace(person, approval=msgspec.structs.replace(person.approval, confirmation=bound))
 
 
 def _successor(person: Person, client: Client, desk: Desk, *, ends_at: Instant | None) -> Successor | None:

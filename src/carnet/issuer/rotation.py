@@ -1,9 +1,10 @@
 """RFC 9700 section 4.14.2, RFC 6749 section 4.1.2: who wins an artifact, and what its second redemption means.
 
 A client that has lost an answer asks again. For ten seconds, and while nobody has used the successor, a client that
-authenticates gets the very same successor again: the row of the spent token holds it, sealed under the token itself, so that
-the database alone yields nothing. Unbound public clients do not: a thief who came within that time after each rotation would
-stay in step with the honest client unseen. Any other second redemption that is valid in all else ends the family.
+authenticates, or has proved the key that the token is bound to, gets the very same successor again: the row of the spent
+token holds it, sealed under the token itself, so that the database alone yields nothing. Unbound public clients do not: a
+thief who came within that time after each rotation would stay in step with the honest client unseen. Any other second
+redemption that is valid in all else ends the family.
 """
 
 from carnet.ambient import Instant
@@ -33,7 +34,7 @@ async def settle(redemption: Redemption, successor: Successor | None, client: Cl
     """
     artifact = redemption.artifact
     now = desk.ambient.now()
-    retryable = redemption.retryable and authenticates(client)
+    retryable = redemption.retryable and (authenticates(client) or redemption.bound)
     outcome = await desk.store.artifacts.spend(
         artifact.kind,
         artifact.digest,
@@ -55,7 +56,7 @@ async def settle(redemption: Redemption, successor: Successor | None, client: Cl
 
 def authenticates(client: Client) -> bool:
     """Whether a stolen refresh token is worth nothing to whoever is not the client."""
-    return client.token_endpoint_auth_method != "none"
+    return not client.public
 
 
 async def revoke_family(artifact: Artifact, desk: Desk, *, name: str) -> None:

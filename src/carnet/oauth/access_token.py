@@ -50,6 +50,8 @@ class AccessToken:
     """RFC 8693 section 4.1, `act`."""
     may_act: Mapping[str, Any] | None = None
     """RFC 8693 section 4.4."""
+    confirmation: Mapping[str, str] | None = None
+    """RFC 7800 section 3.1, `cnf`: the key that it is bound to; None: whoever holds it may use it."""
     epoch: int | None = None
     """Carnet's `sep`: the subject's epoch, below which guards refuse a token."""
 
@@ -76,5 +78,11 @@ class AccessToken:
         }
         if self.sign_in is not None:
             made |= sign_in_claims(self.sign_in)
-        optional = {"sid": self.sid, "sep": self.epoch, "act": self.actor, "may_act": self.may_act}
+        optional = {
+            "sid": self.sid,
+            "sep": self.epoch,
+            "act": self.actor,
+            "may_act": self.may_act,
+            "cnf": self.confirmation,
+        }
         return made | {name: value for name, value in optional.items() if value is not None}

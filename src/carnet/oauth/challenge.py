@@ -1,4 +1,4 @@
-"""RFC 9110 section 11.6.1, RFC 6750 sections 2.1 and 3: the WWW-Authenticate header, and the bearer token in a request."""
+"""RFC 9110 section 11.6.1, RFC 6750 sections 2.1 and 3: the WWW-Authenticate header, and the access token in a request."""
 
 import re
 
@@ -21,8 +21,17 @@ def bearer_token(authorization: str | None) -> str | None:
 
     Other places (the query, the form body) are not looked at: RFC 9700 section 4.3.2.
     """
+    return _token(authorization, "bearer")
+
+
+def dpop_token(authorization: str | None) -> str | None:
+    """RFC 9449 section 7.1: the same for a token that is bound to a key."""
+    return _token(authorization, "dpop")
+
+
+def _token(authorization: str | None, wanted: str) -> str | None:
     scheme, _, rest = (authorization or "").partition(" ")
     token = rest.strip(" ")
-    if scheme.lower() != "bearer" or not _B64TOKEN.fullmatch(token):
+    if scheme.lower() != wanted or not _B64TOKEN.fullmatch(token):
         return None
     return token

@@ -144,6 +144,23 @@ class RegistrationNotSupportedError(OAuthError):
     code = "registration_not_supported"
 
 
+class InvalidDpopProofError(OAuthError):
+    """RFC 9449 section 5."""
+
+    code = "invalid_dpop_proof"
+
+
+class UseDpopNonceError(InvalidDpopProofError):
+    """RFC 9449 section 8."""
+
+    code = "use_dpop_nonce"
+
+    def __init__(self, description: str, *, nonce: str, why: str = "") -> None:
+        """`nonce`: the one that the next proof is to have."""
+        super().__init__(description, why=why)
+        self.nonce = nonce
+
+
 class InvalidTokenError(OAuthError):
     """RFC 6750 section 3.1."""
 

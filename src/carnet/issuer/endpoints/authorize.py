@@ -107,6 +107,7 @@ async def _code(
         auth_time=session.auth_time,
         amr=session.amr,
         acr=session.acr,
+        confirmation=None if asked.dpop_jkt is None else {"jkt": asked.dpop_jkt},
         approved_at=now,
     )
     document = CodeDocument(

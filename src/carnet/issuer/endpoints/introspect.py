@@ -15,6 +15,7 @@ from carnet.issuer.opaque import Opaque
 from carnet.issuer.presented_tokens import live_access_token
 from carnet.issuer.rotation import authenticates
 from carnet.issuer.storage.records import Artifact, Client
+from carnet.oauth.dpop import SCHEME
 from carnet.oauth.errors import InvalidClientError
 from carnet.oauth.scope import join
 
@@ -34,7 +35,7 @@ async def answer(request: Request, desk: Desk) -> Response:
     token = parameters.require("token")
     claims = await live_access_token(token, desk)
     if claims is not None:
-        return json_answer({"active": True, "token_type": "Bearer", **claims})
+        return json_answer({"active": True, "token_type": SCHEME if "cnf" in claims else "Bearer", **claims})
     return json_answer(await _refresh_token(Opaque(token), client, desk))
 
 

@@ -1,4 +1,4 @@
-"""OpenID Connect Core section 5.3: the userinfo endpoint."""
+"""OpenID Connect Core section 5.3, RFC 9449 section 7: the userinfo endpoint."""
 
 from typing import Any
 
@@ -6,13 +6,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from carnet.issuer import cors
-from carnet.issuer.answers import json_answer, token_wanted
+from carnet.issuer.answers import json_answer, token_refused, token_wanted
 from carnet.issuer.desk import Desk
+from carnet.issuer.dpop import nonce, proof_in, spend
 from carnet.issuer.endpoint import Endpoint
-from carnet.issuer.presented_tokens import live_access_token
+from carnet.issuer.presented_tokens import Claims, live_access_token
 from carnet.issuer.storage.records import Account
-from carnet.oauth.challenge import bearer_token
-from carnet.oauth.errors import InsufficientScopeError, InvalidRequestError, InvalidTokenError
+from carnet.oauth.challenge import bearer_token, dpop_token
+from carnet.oauth.dpop import NONCE_HEADER
+from carnet.oauth.errors import InsufficientScopeError, InvalidDpopProofError, InvalidRequestError, InvalidTokenError
 from carnet.oauth.scope import OPENID, Scope, parse
 
 
@@ -23,18 +25,49 @@ async def answer(request: Request, desk: Desk) -> Response:
         raise InvalidRequestError("The request has more than one Authorization header.")
     if not headers:
         return token_wanted(desk.config)
-    token = bearer_token(headers[0])
-    if token is None:
-        raise InvalidTokenError("The Authorization header holds no bearer token.")
+    bound = dpop_token(headers[0])
+    if bound is None:
+        token = bearer_token(headers[0])
+        if token is None:
+            raise InvalidTokenError("The Authorization header holds no access token.")
+        claims = await _claims(token, request, desk)
+        if "cnf" in claims:
+            raise InvalidTokenError("The access token is bound to a key, and needs its proof (RFC 9449 section 7.1).")
+        return json_answer(await _shown(claims, desk))
+    try:
+        claims = await _claims(bound, request, desk)
+        await _check_proof(bound, claims, request, desk)
+        response = json_answer(await _shown(claims, desk))
+    except (InvalidTokenError, InvalidDpopProofError, InsufficientScopeError) as error:
+        return token_refused(error, desk.config)
+    response.headers[NONCE_HEADER] = nonce(desk)
+    return response
+
+
+async def _claims(token: str, request: Request, desk: Desk) -> Claims:
     claims = await live_access_token(token, desk)
     if claims is None or not _for_us(claims["aud"], desk.config.issuer):
         raise InvalidTokenError("The access token is not valid here.")
     cors.speaks_for(request, await desk.store.clients.get(claims["client_id"]))
+    return claims
+
+
+async def _check_proof(token: str, claims: Claims, request: Request, desk: Desk) -> None:
+    """RFC 9449 section 7.1: a proof for this request and this token, by the key that the token is bound to."""
+    proof = proof_in(request, desk, access_token=token)
+    if proof is None:
+        raise InvalidDpopProofError("The request has no DPoP proof.")
+    if claims.get("cnf") != {"jkt": proof.thumbprint}:
+        raise InvalidTokenError("The access token is not bound to the key of the proof.")
+    await spend(proof, desk)
+
+
+async def _shown(claims: Claims, desk: Desk) -> dict[str, Any]:
     scope = parse(claims.get("scope"))
     account = await desk.store.accounts.get(claims["sub"])
     if OPENID not in scope or account is None:
         raise InsufficientScopeError("The access token was not issued with the scope openid.", scope=OPENID)
-    return json_answer(claims_of(account, scope))
+    return claims_of(account, scope)
 
 
 def claims_of(account: Account, scope: Scope) -> dict[str, Any]:

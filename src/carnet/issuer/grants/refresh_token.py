@@ -46,7 +46,12 @@ class RefreshToken:
             asked=asked.scope,
             audience=approval.audience,
             person=Person(subject=artifact.subject, family=artifact.family, sid=artifact.sid, approval=approval),
-            redemption=Redemption(artifact=artifact, secret=asked.refresh_token, retryable=True),
+            redemption=Redemption(
+                artifact=artifact,
+                secret=asked.refresh_token,
+                retryable=True,
+                bound=approval.confirmation is not None,
+            ),
         )
 
 

@@ -75,6 +75,8 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 9101 section 10.5."""
     require_pushed_authorization_requests: bool = False
     """RFC 9126 section 6."""
+    dpop_bound_access_tokens: bool = False
+    """RFC 9449 section 5.2: it gets no token that is not bound to a key."""
     jwks: dict[str, Any] | None = None
     """Its public keys, as a JWK Set."""
     jwks_uri: str | None = None
@@ -108,6 +110,11 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated_at: Instant
     metadata: dict[str, Any] = {}
     """Other metadata of RFC 7591 and its extensions, as registered."""
+
+    @property
+    def public(self) -> bool:
+        """RFC 6749 section 2.1: it cannot authenticate."""
+        return self.token_endpoint_auth_method == "none"
 
     def __repr__(self) -> str:
         return f"Client(client_id={self.client_id!r}, client_name={self.client_name!r})"
