@@ -57,6 +57,12 @@ def test_a_key_signs_and_verifies_and_a_changed_octet_does_not(alg, key_of):
         assert not key.public().verify(b"data", bytes(spoilt))
 
 
+@pytest.mark.parametrize("alg", ["ES256", "ES384", "ES512", "ES256K", "ESP256", "Ed25519", "RS256", "HS256"])
+@pytest.mark.spec("RFC 8725", "3.2", "SHOULD")
+def test_a_signature_does_not_hang_on_randomness(alg, key_of):
+    assert key_of(alg).sign(b"data") == key_of(alg).sign(b"data")
+
+
 @pytest.mark.parametrize("alg", ALGORITHMS)
 def test_a_private_key_survives_its_jwk(alg, key_of):
     key = key_of(alg)
