@@ -27,6 +27,7 @@ from carnet.issuer.endpoints import (
     assets,
     authorize,
     consent,
+    debugger,
     device,
     device_authorization,
     discovery,
@@ -74,6 +75,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *welcome.ENDPOINTS,
     *account.ENDPOINTS,
     *admin.ENDPOINTS,
+    *debugger.ENDPOINTS,
     *assets.ENDPOINTS,
     *health.ENDPOINTS,
 )

@@ -19,7 +19,7 @@ _SENSITIVE: Final = re.compile(
     r"pass(?:word|wd|phrase|code)|^pwd$|secret(?!ar)|apikey|privatekey|creditcard|cardnumber|^cvv2?$|^cvc2?$|^pin$"
     r"|^ssn$|socialsecurity|^iban$|(?:access|refresh|auth|session)token$|^cookie$|seed$|mnemonic"
 )
-_CARD: Final = re.compile(r"\A[2-6](?:[ -]?\d){12,18}\Z")
+_CARD: Final = re.compile(r"\A[2-6](?:[ -]?[0-9]){12,18}\Z")
 _PATH_LIMIT: Final = 120
 _SENSITIVE_AT_MOST: Final = 20
 
@@ -121,7 +121,9 @@ def _header(header: Mapping[str, Any]) -> Iterator[Caution]:
         yield Caution("bad_crit", "crit is not a list of names: every verifier must refuse this.")
         return
     for name in critical:
-        if name in HEADER_PARAMETERS.keys() - _UNDERSTOOD if isinstance(name, str) else True:
+        if not isinstance(name, str):
+            yield Caution("bad_crit", "crit names something that is not a text: every verifier must refuse this.")
+        elif name in HEADER_PARAMETERS.keys() - _UNDERSTOOD:
             yield Caution("bad_crit", f"crit may not name {name!r}: every verifier must refuse this.")
         elif name not in header:
             yield Caution("bad_crit", f"crit names {name!r}, which the header does not have: refuse this.")

@@ -124,10 +124,14 @@ def _disclosures(text: str, at: Instant, defects: list[str], *, depth: int) -> U
     for number, segment in enumerate(disclosed, start=1):
         where = f"Disclosure {number}"
         value = json_value(decode(segment, where, defects), where, defects)
-        if not isinstance(value, list) or len(value) not in {2, 3}:
+        if (
+            not isinstance(value, list)
+            or len(value) not in {2, 3}
+            or (len(value) == 3 and not isinstance(value[1], str))
+        ):
             defects.append(f"{where} is not a list of a salt, a name and a value.")
             continue
-        name = str(value[1]) if len(value) == 3 else f"(element {number})"
+        name = plain(value[1]) if len(value) == 3 else f"(element {number})"
         members.extend(_explain([(name, plain(value[-1]))], CLAIMS, at))
     return Unverified(
         "sd_jwt",

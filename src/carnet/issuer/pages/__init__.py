@@ -78,12 +78,14 @@ class Pages:
         status: int = 200,
         form_targets: Iterable[str] = (),
         frames: Sequence[str] = (),
+        script_reads: str | None = None,
         **context: Any,
     ) -> Response:
         """Fill the template `name`.html.
 
         `form_targets` are URLs beyond the issuer to which the answer to a form on this page may redirect: browsers hold
         `form-action` against redirects too. `frames` are URLs that the page shows in frames.
+        `script_reads` is for the page that has a script: the only URL that this script may read.
         """
         document = self._templates.get_template(f"{name}.html").render(
             t=self.text(request), language=self._language(request), frames=frames, **context
@@ -95,6 +97,11 @@ class Pages:
             f"default-src 'none'; style-src 'self'; img-src 'self' data:; form-action {actions}; "
             f"{frame_sources}frame-ancestors 'none'; base-uri 'none'"
         )
+        if script_reads is not None:
+            policy += (
+                f"; script-src 'self'; connect-src {script_reads}; "
+                "require-trusted-types-for 'script'; trusted-types 'none'"
+            )
         return HTMLResponse(document, status, {"Content-Security-Policy": policy, "Cache-Control": "no-store"})
 
     def _asset(self, name: str) -> str:
