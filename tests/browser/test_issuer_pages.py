@@ -72,7 +72,7 @@ def test_the_pages_fit_a_phone_and_a_desktop(page, issuer):
     sign_in(page, issuer)
     expect(page.get_by_role("heading", level=1)).to_have_text("ada@example.com")
     fits(page)
-    for path in ("people", "people/invite", "clients", "keys", "events"):
+    for path in ("people", "people/invite", "clients", "keys", "revocations", "events"):
         page.goto(f"{issuer.url}/admin/{path}")
         fits(page)
 

@@ -1,14 +1,17 @@
 """Rules O17 and R25: the administrators' pages, and who may use each route of the pages."""
 
 import re
+from contextlib import ExitStack
 
 import httpx2
 import pytest
 
+from carnet.feed.roster import Introduction, Listener
 from carnet.issuer.accounts import invitations, people
 from carnet.issuer.admin import FRESH
 from carnet.issuer.endpoints import account as account_endpoints
 from carnet.issuer.endpoints import admin as admin_endpoints
+from carnet.issuer.storage.records import Revocation
 
 from .conftest import ISSUER, PASSWORD, Issuer, fields
 
@@ -254,4 +257,48 @@ async def test_events_are_paged_newest_first(issuer):
         seen += re.findall(r">test\.(\d\d)<", page)
         onward = re.search(r'href="([^"]+)">Next page', page)
         url = onward and onward.group(1).replace("&amp;", "&")
+    assert seen == [f"{n:02}" for n in reversed(range(60))]
+
+
+async def test_what_was_taken_back_is_shown_with_the_guards_that_listen_and_how_far_behind_they_are(issuer, target):
+    await sign_in(issuer, "ADMIN")
+    publisher = issuer.desk.publisher
+    await publisher.turn()
+    newest = publisher.channel.newest.message
+    kid = (await issuer.desk.keyring.signing_key()).kid
+    now = issuer.clock.now()
+    introductions = [Introduction("orders 1", (kid,)), Introduction("<b>slow", ("another",))]
+    with ExitStack() as connected:
+        for introduction in introductions:
+            listener = Listener(introduction, newest.stream, newest.sequence, since=now, told_at=now, polls=False)
+            connected.enter_context(publisher.channel.roster.entered(listener))
+        await people.sign_out_everywhere(issuer.desk, target.subject, by=people.CLI)
+        await issuer.desk.store.revocations.add([Revocation(kind="session", value="s-1", expires_at=now + 9)])
+        await publisher.turn()
+        listener.told(newest.sequence + 1, at=now)
+        page = (await issuer.http.get("/admin/revocations")).text
+    assert f"stands at number <b>{newest.sequence + 2}</b>" in page
+    assert re.search(r"orders 1.*?by 2.*?0 s ago.*?All", page, re.DOTALL)
+    assert re.search(r"&lt;b&gt;slow.*?by 1.*?1 missing", page, re.DOTALL)
+    assert target.email in page
+    assert "s-1" in page
+    assert page.index("s-1") < page.index(target.email)
+    issuer.clock.advance(9)
+    page = (await issuer.http.get("/admin/revocations")).text
+    assert "s-1" not in page
+    assert "No guard listens to this node" in page
+
+
+async def test_entries_are_paged_newest_first(issuer):
+    await sign_in(issuer, "ADMIN")
+    until = issuer.clock.now() + 400
+    for n in range(60):
+        await issuer.desk.store.revocations.add([Revocation(kind="session", value=f"s-{n:02}", expires_at=until)])
+    await issuer.desk.publisher.turn()
+    seen, url = [], "/admin/revocations"
+    while url:
+        page = (await issuer.http.get(url)).text
+        seen += re.findall(r">s-(\d\d)<", page)
+        onward = re.search(r'href="([^"]+)">Next page', page)
+        url = onward and onward.group(1)
     assert seen == [f"{n:02}" for n in reversed(range(60))]

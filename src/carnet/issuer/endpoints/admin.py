@@ -1,4 +1,4 @@
-"""Rule O17: the administrators' pages: people, apps, keys, and what has happened."""
+"""Rule O17: the administrators' pages: people, apps, keys, what was taken back, and what has happened."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from carnet.ambient import Instant, lapsed
+from carnet.feed.roster import Listener
 from carnet.issuer.accounts import invitations, people
 from carnet.issuer.accounts.apps import apps_of
 from carnet.issuer.accounts.errors import PersonError, UnknownPersonError
@@ -156,8 +157,7 @@ async def list_keys(request: Request, desk: Desk) -> Response:
 async def list_events(request: Request, desk: Desk) -> Response:
     who = await administrator(request, desk, back="/admin/events")
     asked = link_parameters(request)
-    before = asked.get("before") or ""
-    number = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
+    number = _number(asked.get("before"))
     subject = asked.get("subject")
     found = await desk.store.events.list(before=number, limit=PAGE + 1, subject=subject)
     return _render(
@@ -171,6 +171,44 @@ async def list_events(request: Request, desk: Desk) -> Response:
         first=number is None,
         before=found[PAGE - 1][0] if len(found) > PAGE else None,
     )
+
+
+@page
+async def list_revocations(request: Request, desk: Desk) -> Response:
+    """What guards have been told, newest first, and which guards listen to this node, and how far they have come."""
+    who = await administrator(request, desk, back="/admin/revocations")
+    now = desk.ambient.now()
+    head = await desk.store.revocations.head()
+    before = _number(link_parameters(request).get("before"))
+    last = head if before is None else min(head, before - 1)
+    begin = max(0, last - PAGE)
+    found = await desk.store.revocations.since(begin, at=now, limit=PAGE)
+    return _render(
+        request,
+        desk,
+        who,
+        "admin_revocations",
+        head=head,
+        entries=[entry for entry in reversed(found) if entry.sequence is not None and entry.sequence <= last],
+        emails=await _emails(desk, {entry.value for entry in found if entry.kind == "subject"}),
+        listeners=[_seen(listener, desk) for listener in desk.publisher.channel.roster.listeners(at=now)],
+        published={record["kid"] for record in (await desk.keyring.jwks())["keys"]},
+        now=now,
+        first=before is None,
+        before=begin + 1 if begin else None,
+    )
+
+
+def _seen(listener: Listener, desk: Desk) -> tuple[Listener, int | None]:
+    """A listener, and how many entries it is behind; None: it follows another stream."""
+    newest = desk.publisher.channel.newest
+    if newest is None or newest.message.stream != listener.stream:
+        return listener, None
+    return listener, max(0, newest.message.sequence - listener.sequence)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 async def _asked(request: Request, desk: Desk, *, back: str) -> tuple[Administrator, Parameters]:
@@ -276,5 +314,6 @@ ENDPOINTS = (
     Endpoint(f"{PEOPLE}/{{subject}}/link", ("POST",), send_link),
     Endpoint("/admin/clients", ("GET",), list_clients),
     Endpoint("/admin/keys", ("GET",), list_keys),
+    Endpoint("/admin/revocations", ("GET",), list_revocations),
     Endpoint("/admin/events", ("GET",), list_events),
 )
