@@ -16,6 +16,7 @@ COMMANDS = (
     "serve",
     "demo",
     "relay",
+    "gateway",
     "user",
     "client",
     "key",

@@ -1,4 +1,4 @@
-"""`carnet token`: inspect a token offline, verify one, sign one."""
+"""`carnet token`: inspect a token offline, verify one, explain why a gateway refuses one, sign one."""
 
 import os
 import sys
@@ -21,8 +21,8 @@ _FETCH_TIMEOUT: Final = 10.0
 
 
 def add(subparsers: Any) -> None:
-    """Describe `token inspect`, `token verify` and `token sign`."""
-    token = subparsers.add_parser("token", help="inspect, verify or sign a token").add_subparsers(
+    """Describe `token inspect`, `token verify`, `token explain` and `token sign`."""
+    token = subparsers.add_parser("token", help="inspect, verify, explain or sign a token").add_subparsers(
         metavar="ACTION", required=True
     )
     inspect = token.add_parser(
@@ -59,6 +59,26 @@ def add(subparsers: Any) -> None:
     )
     add_json_option(verify)
     verify.set_defaults(run=_verify)
+
+    explain = token.add_parser(
+        "explain",
+        help="say why a gateway refuses a token, or lets it through",
+        description="Decide about a request as `carnet gateway` does, with every step of it. Exit 0 if it would pass, 1 if not. "
+        "Whether the token was taken back is not asked.",
+    )
+    explain.add_argument("token", metavar="TOKEN", help="the token, or a whole Authorization header; -: stdin")
+    explain.add_argument(
+        "--guard-config", metavar="FILE", type=Path, required=True, help="the gateway's settings (TOML)"
+    )
+    explain.add_argument("--method", metavar="M", default="GET", help="the request's method (default: %(default)s)")
+    explain.add_argument("--host", metavar="H", default="localhost", help="its host (default: %(default)s)")
+    explain.add_argument("--path", metavar="P", default="/", help="its path, with its query (default: %(default)s)")
+    explain.add_argument(
+        "--key", metavar="FILE", type=Path, help="the issuer's keys, to work offline: JWK, JWK Set or PEM"
+    )
+    explain.add_argument("--issuer", metavar="URL", help="an issuer in the place of the one in the settings")
+    add_json_option(explain)
+    explain.set_defaults(run=_explain)
 
     sign = token.add_parser(
         "sign",
@@ -139,6 +159,39 @@ def _accepted(verified: "Verified", arguments: Namespace) -> str:
         *(f"  {name:<8} {msgspec.json.encode(value).decode()}" for name, value in verified.claims.items()),
     ]
     return "\n".join(printable(line) for line in lines)
+
+
+def _explain(arguments: Namespace) -> int:
+    from msgspec.structs import replace
+
+    from carnet.cli import gateway
+    from carnet.cli.explanation import printable
+    from carnet.guard.gateway import replay
+    from carnet.jose.inspection import LONGEST, bare
+
+    config = gateway.settings(arguments.guard_config)
+    if arguments.issuer:
+        config = replace(config, issuer=arguments.issuer)
+    keys = verifying_keys(arguments.key, ()) if arguments.key else _fetch(config.issuer, algorithms=config.algorithms)
+    told = replay(
+        config,
+        method=arguments.method,
+        host=arguments.host,
+        target=arguments.path,
+        token=bare(_text(arguments.token, LONGEST)),
+        keys=keys,
+        at=SYSTEM.now(),
+    )
+    refused = told.refused
+    document: dict[str, Any] = {"allowed": refused is None, "trace": told.trace}
+    verdict = "Let through."
+    if refused is not None:
+        document |= {"status": refused.status, "code": refused.code, "error": refused.error, "why": refused.why}
+        verdict = (
+            f"Refused ({refused.code}): the caller is told {refused.status} {refused.error or 'without an error'}."
+        )
+    show(arguments, document, "\n".join(map(printable, (*told.trace, verdict))))
+    return 0 if refused is None else 1
 
 
 def _sign(arguments: Namespace) -> int:

@@ -41,6 +41,7 @@ class Gateway:
         self._ambient = ambient
         self._proxy = config.asking
         self._networks = config.networks
+        self._claims = config.claims
         self._rules = config.policy()
         self._key = config.signing_key()
         self.checkpoint = Checkpoint(ambient=ambient, transport=transport, **config.guard_settings())
@@ -78,6 +79,7 @@ class Gateway:
                 method=scope["method"],
                 target=target.partition(b"?")[0] + (b"?" + query if query else b""),
                 headers=scope["headers"],
+                claims=self._claims,
             )
             rule = self._rules.find(asked)
         except RefusedRequestError as error:

@@ -10,7 +10,8 @@ import msgspec
 
 from carnet.guard.canonical_path import NotCanonicalError
 from carnet.guard.checkpoint import Settings
-from carnet.guard.gateway.original_request import decoded_path, host_name
+from carnet.guard.gateway.identity import IDENTITY_HEADERS
+from carnet.guard.gateway.original_request import decoded_path, host_name, normal_form
 from carnet.guard.gateway.proxies import PROXIES, Network, Proxy
 from carnet.guard.gateway.rules import Rule, RuleError, Rules
 from carnet.guard.introspection import Credentials
@@ -85,6 +86,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     trusted_proxies: tuple[str, ...]
     """Networks in CIDR notation; whoever asks from elsewhere is refused."""
     rules: tuple[RuleSettings, ...]
+    refused_headers: tuple[str, ...] = ()
+    """Further headers that no client may send, such as `Remote-User` for a service that believes it."""
     algorithms: tuple[str, ...] = ALGORITHMS
     leeway: int = 60
     log_format: Literal["plain", "json"] = "plain"
@@ -95,6 +98,11 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def asking(self) -> Proxy:
         """How the proxy asks."""
         return next(proxy for proxy in PROXIES if proxy.name == self.proxy)
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """The headers that no client may send, in their normal form."""
+        return IDENTITY_HEADERS | {normal_form(name) for name in self.refused_headers}
 
     @property
     def networks(self) -> tuple[Network, ...]:

@@ -9,14 +9,16 @@ from carnet.guard.principal import Principal
 from carnet.jose import JwtVerifier, KeySet, SigningKey, base64url, sign_jwt
 
 TOKEN_HEADER: Final = "x-carnet-token"
-IDENTITY_HEADERS: Final = (
-    "x-carnet-subject",
-    "x-carnet-client",
-    "x-carnet-roles",
-    "x-carnet-scope",
-    "x-carnet-acr",
-    "x-carnet-session",
-    TOKEN_HEADER,
+IDENTITY_HEADERS: Final = frozenset(
+    {
+        "x-carnet-subject",
+        "x-carnet-client",
+        "x-carnet-roles",
+        "x-carnet-scope",
+        "x-carnet-acr",
+        "x-carnet-session",
+        TOKEN_HEADER,
+    }
 )
 """All of them are in every answer that lets a request through, empty if there is nothing to say: so a proxy that copies them
 overwrites whatever the client sent."""
@@ -31,7 +33,7 @@ _VISIBLE: Final = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 def anonymous() -> dict[str, str]:
     """The headers of a request that nobody has signed."""
-    return dict.fromkeys(IDENTITY_HEADERS, "")
+    return dict.fromkeys(sorted(IDENTITY_HEADERS), "")
 
 
 def described(principal: Principal) -> dict[str, str]:

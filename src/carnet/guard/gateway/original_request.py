@@ -41,8 +41,12 @@ class OriginalRequest:
     """The values of all Authorization headers."""
 
 
-def told_by(proxy: Proxy, *, method: str, target: bytes, headers: Headers) -> OriginalRequest:
+def told_by(
+    proxy: Proxy, *, method: str, target: bytes, headers: Headers, claims: frozenset[str] = IDENTITY_HEADERS
+) -> OriginalRequest:
     """Read what a proxy says of the original request; `method` and `target` are those of its question.
+
+    `claims` are headers, in their normal form, that no client may send.
 
     Raises:
         RefusedRequestError: 400 for a request that can be read in two ways or claims an identity, 403 for a question that does
@@ -51,7 +55,7 @@ def told_by(proxy: Proxy, *, method: str, target: bytes, headers: Headers) -> Or
     known: dict[str, list[bytes]] = {}
     for raw, value in headers:
         name = raw.decode("latin-1")
-        _refuse_claims(name)
+        _refuse_claim(name, claims)
         known.setdefault(name, []).append(value)
     if proxy.method is not None:
         method = _only(known, proxy.method).decode("latin-1")
@@ -112,11 +116,11 @@ def normal_form(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def _refuse_claims(name: str) -> None:
+def _refuse_claim(name: str, claims: frozenset[str]) -> None:
     """CVE-2025-64484: proxies take identity headers out under the name that they know, services read them under all of these."""
     normal = normal_form(name)
-    if normal in IDENTITY_HEADERS:
-        _refuse("identity_claimed", f"The client sent the header {name!r}, which only the gateway sets.")
+    if normal in claims:
+        _refuse("identity_claimed", f"The client sent the header {name!r}, by which services are told who asks.")
     if normal in OVERRIDES:
         _refuse("request_overridden", f"The header {name!r} asks for another method or path than the request has.")
 

@@ -29,8 +29,8 @@ def replay(
     """
     trace: list[str] = []
     try:
-        authorizations = () if token is None else (b"Bearer " + token.encode("utf-8"),)
-        asked = original_request(method, host, target.encode("utf-8"), authorizations)
+        authorizations = () if token is None else (b"Bearer " + token.encode("utf-8", "replace"),)
+        asked = original_request(method, host, target.encode("utf-8", "replace"), authorizations)
         trace.append(f"request: {asked.method} {asked.path} on {asked.host}")
         rule = config.policy().find(asked)
         trace.append(f"rule: {rule}")
