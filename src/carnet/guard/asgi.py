@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, Unpack
+from urllib.parse import quote
 
 import httpx2
 
 from carnet.ambient import SYSTEM, Ambient
+from carnet.guard.bearer import needs_proof
 from carnet.guard.challenge import answer
 from carnet.guard.checkpoint import Checkpoint, Settings
+from carnet.guard.dpop import Possession
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
@@ -20,6 +23,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _PRINCIPAL = "carnet.principal"
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 POLICY_VIOLATION = 1008
 """RFC 6455 section 7.4.1."""
 
@@ -56,9 +60,24 @@ class Guard:
             RefusedRequestError: it may not pass, and why.
         """
         authorizations = [value for name, value in scope["headers"] if name == b"authorization"]
-        principal = await self.checkpoint.admit(authorizations, requirement, query=scope.get("query_string", b""))
+        possession = self._possession(scope) if needs_proof(authorizations) else None
+        principal = await self.checkpoint.admit(
+            authorizations, requirement, query=scope.get("query_string", b""), possession=possession
+        )
         scope[_PRINCIPAL] = principal
         return principal
+
+    def _possession(self, scope: Scope) -> Possession:
+        """What a DPoP proof names: the request's method (a WebSocket begins with a GET) and its URL."""
+        headers = scope["headers"]
+        host = next((value.decode("latin-1") for name, value in headers if name == b"host"), "")
+        scheme = _SCHEMES.get(scope.get("scheme", "http"), "http")
+        path = (scope.get("raw_path") or quote(scope["path"]).encode()).partition(b"?")[0].decode("latin-1")
+        return Possession(
+            method=scope.get("method", "GET"),
+            url=f"{self.checkpoint.origin or f'{scheme}://{host}'}{path}",
+            proofs=tuple(value for name, value in headers if name == b"dpop"),
+        )
 
     def protect(self, app: App, requirement: Requirement = ANY_PRINCIPAL) -> App:
         """An application that lets nothing through to `app` that does not meet the requirement."""

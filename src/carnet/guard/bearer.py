@@ -1,7 +1,8 @@
-"""RFC 6750 section 2.1, OAuth 2.1 section 5.1: the access token of a request, from its Authorization header alone."""
+"""RFC 6750 section 2.1, RFC 9449 section 7.1: the access token of a request, from its Authorization header alone."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import unquote_plus
 
@@ -13,7 +14,16 @@ MAX_TOKEN = 8 * 1024
 _B64TOKEN = re.compile(rb"[A-Za-z0-9\-._~+/]+=*")
 
 
-def bearer_token(authorizations: Sequence[bytes], *, query: bytes = b"") -> str:
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """An access token as it came."""
+
+    token: str = field(repr=False)
+    bound: bool
+    """Whether it came with the scheme DPoP."""
+
+
+def presented_token(authorizations: Sequence[bytes], *, query: bytes = b"") -> Presented:
     """Take the token out of the values of all Authorization headers.
 
     A token in the query is not looked at (OAuth 2.1 section 5.1), but together with the header it makes two methods, which
@@ -26,17 +36,35 @@ def bearer_token(authorizations: Sequence[bytes], *, query: bytes = b"") -> str:
         raise RefusedRequestError(no_token())
     if len(authorizations) > 1:
         raise RefusedRequestError(malformed("several_tokens", "There are several Authorization headers."))
-    token = _token(authorizations[0])
+    presented = _presented(authorizations[0])
     if b"access_token" in query or b"%" in query:
         _refuse_in_query(query)
-    return token
+    return presented
+
+
+def needs_proof(authorizations: Sequence[bytes]) -> bool:
+    """Whether what a proof is held against is worth gathering: the token comes with the scheme DPoP."""
+    return bool(authorizations) and authorizations[0].lstrip(b" \t")[:5].lower() == b"dpop "
+
+
+def bearer_token(authorizations: Sequence[bytes], *, query: bytes = b"") -> str:
+    """The same for whoever cannot check a proof.
+
+    Raises:
+        RefusedRequestError: as `presented_token`, or the scheme is another than Bearer.
+    """
+    presented = presented_token(authorizations, query=query)
+    if presented.bound:
+        raise RefusedRequestError(no_token())
+    return presented.token
 
 
 @lru_cache(maxsize=512)
-def _token(authorization: bytes) -> str:
+def _presented(authorization: bytes) -> Presented:
     """The same clients send the same header again and again: reading it once spares a guard half of its work."""
     scheme, _, credentials = authorization.strip(b" \t").partition(b" ")
-    if scheme.lower() != b"bearer":
+    kind = scheme.lower()
+    if kind not in {b"bearer", b"dpop"}:
         raise RefusedRequestError(no_token())
     token = credentials.lstrip(b" ")
     if len(token) > MAX_TOKEN:
@@ -44,8 +72,8 @@ def _token(authorization: bytes) -> str:
             invalid_token("too_large", f"The token has {len(token)} characters; at most {MAX_TOKEN} are read.")
         )
     if _B64TOKEN.fullmatch(token) is None:
-        raise RefusedRequestError(malformed("malformed_header", "What follows Bearer is not one b64token."))
-    return token.decode("ascii")
+        raise RefusedRequestError(malformed("malformed_header", "What follows the scheme is not one b64token."))
+    return Presented(token.decode("ascii"), bound=kind == b"dpop")
 
 
 def _refuse_in_query(query: bytes) -> None:

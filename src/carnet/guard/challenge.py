@@ -1,10 +1,11 @@
-"""RFC 6750 section 3, RFC 9470 section 3: a refusal as an HTTP answer."""
+"""RFC 6750 section 3, RFC 9449 section 7.1, RFC 9470 section 3: a refusal as an HTTP answer."""
 
 from dataclasses import dataclass
 
 from carnet.guard.refusal import Refused
 from carnet.jose.strict_json import encode_object
 from carnet.oauth.challenge import challenge
+from carnet.oauth.dpop import ALGORITHMS, SCHEME
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,13 @@ def answer(refused: Refused) -> Answer:
 
 
 def _challenge(refused: Refused) -> str:
-    """The value of WWW-Authenticate."""
+    """The value of WWW-Authenticate; RFC 9449 section 7.1 wants the algorithms of proofs in it."""
     return challenge(
-        "Bearer",
+        refused.scheme,
         error=refused.error,
         error_description=refused.description if refused.error else None,
         scope=" ".join(sorted(refused.scope)) or None,
         acr_values=" ".join(refused.acr_values) or None,
         max_age=None if refused.max_age is None else str(refused.max_age),
+        algs=" ".join(ALGORITHMS) if refused.scheme == SCHEME else None,
     )

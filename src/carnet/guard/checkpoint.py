@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Required, TypeAlias, TypedDict, Unpack
 
@@ -10,7 +10,8 @@ import httpx2
 
 from carnet.ambient import SYSTEM, Ambient
 from carnet.feed.follower import Follower
-from carnet.guard.bearer import bearer_token
+from carnet.guard.bearer import presented_token
+from carnet.guard.dpop import Possession, ProofMemory, check_possession, refuse_unproved
 from carnet.guard.feed_machine import FeedMachine
 from carnet.guard.feed_source import AsyncFeedSource, ThreadFeedSource
 from carnet.guard.introspection import Credentials, Introspection
@@ -22,6 +23,7 @@ from carnet.guard.refusal import Refused, RefusedRequestError, invalid_token, un
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
 from carnet.guard.revocation import Revocation, RevocationView, Verdict
 from carnet.guard.verifier import ALGORITHMS, UnknownKeyRefusedError, Verifier
+from carnet.oauth.dpop import SCHEME
 
 _log = logging.getLogger("carnet.guard")
 
@@ -40,6 +42,9 @@ class Settings(TypedDict, total=False):
     """Seconds by which clocks may differ; 60 unless it is given."""
     revocation: Revocation | None
     """How the issuer's revocation feed is followed, which it must have then. Not given: if its metadata names one. None: not."""
+    origin: str | None
+    """Where callers reach this service, such as `https://orders.example`: DPoP proofs name it. Not given: the request's scheme
+    and Host header, which is right unless a proxy changes them."""
     introspection: Credentials | None
     """For routes that ask the issuer when the feed is stale."""
 
@@ -85,6 +90,7 @@ class _Checkpoint:
         )
         credentials = settings.get("introspection")
         self._introspection = None if credentials is None else Introspection(credentials)
+        self._proofs = ProofMemory()
         self._feed: FeedMachine | None = None
         self._view: RevocationView | None = None
         revocation = settings.get("revocation", Revocation())
@@ -99,6 +105,11 @@ class _Checkpoint:
                 name=revocation.name or f"{settings['audience']} {ambient.entropy(2).hex()}",
             )
             self._view = RevocationView(revocation, self._feed.follower)
+
+    @property
+    def origin(self) -> str | None:
+        """Where callers reach this service, if that is set."""
+        return self._settings.get("origin")
 
     @property
     def ready(self) -> bool:
@@ -118,11 +129,17 @@ class _Checkpoint:
         return self._source.age
 
     def _admission(
-        self, authorizations: Sequence[bytes], requirement: Requirement, query: bytes
+        self,
+        authorizations: Sequence[bytes],
+        requirement: Requirement,
+        query: bytes,
+        possession: Possession | None,
     ) -> Generator[Step, None, Principal]:
         """The steps from a request to its principal; each yield asks for what may take time."""
+        bound = False
         try:
-            token = bearer_token(authorizations, query=query)
+            presented = presented_token(authorizations, query=query)
+            token, bound = presented.token, presented.bound
             if self._source.held() is None:
                 yield Need.KEYS
             try:
@@ -130,11 +147,17 @@ class _Checkpoint:
             except UnknownKeyRefusedError as error:
                 yield MissingKey(error.kid)
                 principal = self._recognise(token)
+            if bound:
+                check_possession(possession, token, principal, self._proofs, at=self._ambient.now())
+            else:
+                refuse_unproved(principal)
             if self._view is not None and self._feed is not None and self._feed.follows(self._source.metadata):
                 yield from self._look_up(self._view, token, principal, requirement)
             self._permit(principal, requirement)
         except RefusedRequestError as error:
             log(error.refused)
+            if bound:
+                raise RefusedRequestError(replace(error.refused, scheme=SCHEME)) from None
             raise
         return principal
 
@@ -234,17 +257,23 @@ class Checkpoint(_Checkpoint):
         await self._source.stop()
 
     async def admit(
-        self, authorizations: Sequence[bytes], requirement: Requirement = ANY_PRINCIPAL, *, query: bytes = b""
+        self,
+        authorizations: Sequence[bytes],
+        requirement: Requirement = ANY_PRINCIPAL,
+        *,
+        query: bytes = b"",
+        possession: Possession | None = None,
     ) -> Principal:
         """Answer whom a request speaks for, if it may pass.
 
-        `authorizations` are the values of all Authorization headers, `query` the raw query string.
+        `authorizations` are the values of all Authorization headers, `query` the raw query string, `possession` what a DPoP
+        proof is held against; without it no token that is bound to a key is let through.
 
         Raises:
             RefusedRequestError: it may not, and why.
         """
         self.start()
-        admission = self._admission(authorizations, requirement, query)
+        admission = self._admission(authorizations, requirement, query, possession)
         try:
             while True:
                 await self._do(next(admission))
@@ -313,11 +342,16 @@ class BlockingCheckpoint(_Checkpoint):
         self._source.stop()
 
     def admit(
-        self, authorizations: Sequence[bytes], requirement: Requirement = ANY_PRINCIPAL, *, query: bytes = b""
+        self,
+        authorizations: Sequence[bytes],
+        requirement: Requirement = ANY_PRINCIPAL,
+        *,
+        query: bytes = b"",
+        possession: Possession | None = None,
     ) -> Principal:
         """As `Checkpoint.admit`."""
         self.start()
-        admission = self._admission(authorizations, requirement, query)
+        admission = self._admission(authorizations, requirement, query, possession)
         try:
             while True:
                 self._do(next(admission))

@@ -6,11 +6,12 @@ from typing import Literal, TypeAlias
 ErrorCode: TypeAlias = Literal[
     "invalid_request",
     "invalid_token",
+    "invalid_dpop_proof",
     "insufficient_scope",
     "insufficient_user_authentication",
     "temporarily_unavailable",
 ]
-"""What the caller is told: RFC 6750 section 3.1, RFC 9470 section 3, and RFC 6749's word for "come again"."""
+"""What the caller is told: RFC 6750 section 3.1, RFC 9449 section 7.1, RFC 9470 section 3, RFC 6749's "come again"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Refused:
     """RFC 9470 section 3, in seconds."""
     retry_after: int | None = None
     """RFC 9110 section 10.2.3, in seconds."""
+    scheme: Literal["Bearer", "DPoP"] = "Bearer"
+    """Of the challenge: the one that the token came with."""
 
 
 class RefusedRequestError(Exception):

@@ -9,12 +9,16 @@ Inside, `principal_in(environ)` answers the principal; `guard.admit(environ, req
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Unpack
+from urllib.parse import urlsplit
+from wsgiref.util import request_uri
 
 import httpx2
 
 from carnet.ambient import SYSTEM, Ambient
+from carnet.guard.bearer import needs_proof
 from carnet.guard.challenge import answer
 from carnet.guard.checkpoint import BlockingCheckpoint, Settings
+from carnet.guard.dpop import Possession
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
@@ -45,9 +49,20 @@ class Guard:
         header = environ.get("HTTP_AUTHORIZATION")
         authorizations = [] if header is None else [header.encode("latin-1")]
         query = environ.get("QUERY_STRING", "").encode("latin-1")
-        principal = self.checkpoint.admit(authorizations, requirement, query=query)
+        possession = self._possession(environ) if needs_proof(authorizations) else None
+        principal = self.checkpoint.admit(authorizations, requirement, query=query, possession=possession)
         environ[_PRINCIPAL] = principal
         return principal
+
+    def _possession(self, environ: "WSGIEnvironment") -> Possession:
+        """What a DPoP proof names: the request's method and its URL. Several proofs arrive joined, which makes them none."""
+        url = request_uri(environ, include_query=False)
+        if self.checkpoint.origin is not None:
+            url = self.checkpoint.origin + urlsplit(url).path
+        proof = environ.get("HTTP_DPOP")
+        return Possession(
+            method=environ["REQUEST_METHOD"], url=url, proofs=() if proof is None else (proof.encode("latin-1"),)
+        )
 
     def protect(self, application: "WSGIApplication", requirement: Requirement = ANY_PRINCIPAL) -> "WSGIApplication":
         """An application that lets nothing through to `application` that does not meet the requirement."""

@@ -62,7 +62,8 @@ def check_proof(proof: str, *, method: str, url: str, at: Instant, access_token:
     claims = proved.claims
     if claims["htm"] != method:
         raise ProofError("htm is another method than the request's")
-    if not isinstance(claims["htu"], str) or normal(claims["htu"]) != normal(url):
+    here = normal(url)
+    if here is None or not isinstance(claims["htu"], str) or normal(claims["htu"]) != here:
         raise ProofError("htu is another URL than the request's")
     if access_token is not None:
         said = claims.get("ath")
