@@ -1,17 +1,22 @@
 """The revocation feed as a guard meets it: what the issuer takes back is in a signed snapshot and in signed messages."""
 
 import asyncio
+import json
+from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
+from carnet import outlet
 from carnet.feed.epoch_map import TokenNames
 from carnet.feed.follower import Follower, Outcome
 from carnet.feed.messages import feed_verifier, read_message, read_snapshot
+from carnet.issuer import clients
 from carnet.issuer.accounts import people
-from carnet import outlet
 from carnet.issuer.revocation import publisher
+from carnet.issuer.rotation import WINDOW
 from carnet.issuer.storage.records import Revocation
-from carnet.jose import KeySet
+from carnet.jose import KeySet, base64url
 
 pytestmark = pytest.mark.anyio
 
@@ -47,11 +52,13 @@ class Watcher:
             message = read_message(token, verifier, at=self.issuer.clock.now())
             assert self.follower.take_message(message, **self.clocks) is Outcome.APPLIED
 
-    def refuses(self, claims):
+    def refuses(self, token, claims):
+        claims = claims(token)
         names = TokenNames(
             subject=claims["sub"],
             client_id=claims["client_id"],
             jti=claims["jti"],
+            kid=json.loads(base64url.decode(token.partition(".")[0].encode()))["kid"],
             sid=claims.get("sid"),
             epoch=claims.get("sep", 0),
         )
@@ -69,60 +76,133 @@ async def app(issuer):
     return await issuer.register()
 
 
-async def sign_out(issuer, app, tokens):
-    page = await issuer.http.get("/end_session", params={"id_token_hint": tokens["id_token"]})
-    if page.status_code == 200:
-        await issuer.submit("/end_session", issuer.fields(page))
+class Case:
+    """What is done, by name, to somebody whose app has these tokens."""
+
+    def __init__(self, issuer, app, tokens):
+        self.issuer, self.app, self.tokens = issuer, app, tokens
+        self.desk = issuer.desk
+        self.subject = issuer.accounts["ann@example.com"].subject
+
+    async def form(self, page, path, **given):
+        """Fill in a form of ours in the browser."""
+        sent = self.issuer.fields(await self.issuer.http.get(page)) | given
+        answer = await self.issuer.submit(path, sent)
+        assert answer.status_code in {200, 303}, answer.text
+
+    async def sign_out(self):
+        page = await self.issuer.http.get("/end_session", params={"id_token_hint": self.tokens["id_token"]})
+        if page.status_code == 200:
+            await self.issuer.submit("/end_session", self.issuer.fields(page))
+
+    async def sign_out_everywhere(self):
+        await people.sign_out_everywhere(self.desk, self.subject, by=people.CLI)
+
+    async def end_a_session_on_the_account_page(self):
+        sid = (await self.desk.store.sessions.of(self.subject, at=self.issuer.clock.now()))[0].sid
+        await self.form("/account", "/account/sessions/end", sid=sid)
+
+    async def take_an_app_s_access_on_the_account_page(self):
+        await self.form("/account", "/account/apps/revoke", client_id=self.app.client_id)
+
+    async def change_the_password(self):
+        await people.set_password(self.desk, self.subject, "another lantern on the quay", by=people.CLI)
+
+    async def disable_the_account(self):
+        await people.disable(self.desk, self.subject, by=people.CLI)
+
+    async def delete_the_account(self):
+        await people.remove(self.desk, self.subject, by=people.CLI)
+
+    async def delete_the_client(self):
+        await clients.remove(self.desk, self.app.client_id, actor="test")
+
+    async def use_a_refresh_token_twice(self):
+        await self.app.refresh(self.tokens["refresh_token"])
+        self.issuer.clock.advance(WINDOW)
+        assert (await self.app.refresh(self.tokens["refresh_token"])).status_code == 400
+
+    async def redeem_a_code_twice(self):
+        code = await self.app.code()
+        self.tokens |= (await self.app.redeem(code)).json()
+        self.issuer.clock.advance(WINDOW)
+        assert (await self.app.redeem(code)).status_code == 400
+
+    async def retire_a_compromised_key(self):
+        await self.desk.keyring.retire((await self.desk.keyring.signing_key()).kid, compromised=True)
+
+    async def revoke_the_access_token(self):
+        await self.app.post("/revoke", token=self.tokens["access_token"])
+
+    async def revoke_the_refresh_token(self):
+        await self.app.post("/revoke", token=self.tokens["refresh_token"])
+
+    async def sign_out_as_an_administrator(self):
+        await self.as_an_administrator("sign-out")
+
+    async def disable_as_an_administrator(self):
+        await self.as_an_administrator("disable")
+
+    async def as_an_administrator(self, act):
+        await self.issuer.person("root@example.com", roles=("ADMIN",))
+        await self.issuer.sign_in("root@example.com")
+        await self.form("/admin/people/invite", f"/admin/people/{self.subject}/{act}")
 
 
-async def sign_out_everywhere(issuer, app, tokens):
-    await people.sign_out_everywhere(issuer.desk, issuer.accounts["ann@example.com"].subject, by=people.CLI)
+CAUSES = [name for name in vars(Case) if not name.startswith("_") and name not in {"form", "as_an_administrator"}]
 
 
-async def revoke_the_access_token(issuer, app, tokens):
-    await app.post("/revoke", token=tokens["access_token"])
-
-
-async def revoke_the_refresh_token(issuer, app, tokens):
-    await app.post("/revoke", token=tokens["refresh_token"])
-
-
-@pytest.mark.parametrize(
-    "taking_back", [sign_out, sign_out_everywhere, revoke_the_access_token, revoke_the_refresh_token]
-)
+@pytest.mark.parametrize("cause", CAUSES)
 async def test_what_is_taken_back_is_refused_at_the_next_message_and_in_the_next_snapshot(
-    issuer, app, watcher, claims, taking_back
+    issuer, app, watcher, claims, cause
 ):
-    tokens = await app.tokens()
-    taken, kept = claims(tokens["access_token"]), await issuer.service()
-    kept = claims((await kept.post(grant_type="client_credentials")).json()["access_token"])
-    await taking_back(issuer, app, tokens)
-    assert not watcher.refuses(taken)
+    case = Case(issuer, app, await app.tokens())
+    service = await issuer.service()
+    await getattr(case, cause)()
+    taken = case.tokens["access_token"]
+    kept = (await service.post(grant_type="client_credentials")).json()["access_token"]
+    assert not watcher.refuses(taken, claims)
     await issuer.desk.publisher.turn()
     await watcher.poll()
-    assert watcher.refuses(taken)
-    assert not watcher.refuses(kept)
+    assert watcher.refuses(taken, claims)
+    assert not watcher.refuses(kept, claims)
     issuer.clock.advance(publisher.SNAPSHOT_AGE)
     late = await Watcher(issuer).begin()
-    assert late.refuses(taken)
-    assert not late.refuses(kept)
+    assert late.refuses(taken, claims)
+    assert not late.refuses(kept, claims)
+
+
+@pytest.mark.parametrize("takes_back", [True, False])
+async def test_a_change_of_roles_takes_tokens_back_where_that_is_wished(
+    config, watcher, issuer, app, claims, takes_back
+):
+    desk = replace(issuer.desk, config=structs.replace(config, roles_take_back=takes_back))
+    tokens = await app.tokens()
+    subject = issuer.accounts["ann@example.com"].subject
+    await people.set_roles(desk, subject, ["CLERK"], by=people.CLI)
+    await issuer.desk.publisher.turn()
+    await watcher.poll()
+    assert watcher.refuses(tokens["access_token"], claims) == takes_back
+    fresh = (await app.refresh(tokens["refresh_token"])).json()["access_token"]
+    assert claims(fresh)["roles"] == ("CLERK",)
+    assert not watcher.refuses(fresh, claims)
 
 
 async def test_a_snapshot_that_is_a_little_old_is_brought_up_to_date_by_the_messages(issuer, app, watcher, claims):
-    taken = claims((tokens := await app.tokens())["access_token"])
-    await sign_out_everywhere(issuer, app, tokens)
+    case = Case(issuer, app, await app.tokens())
+    await case.sign_out_everywhere()
     late = await Watcher(issuer).begin()
     await late.poll()
-    assert late.refuses(taken)
+    assert late.refuses(case.tokens["access_token"], claims)
 
 
 async def test_what_is_issued_after_signing_out_everywhere_is_accepted(issuer, app, watcher, claims):
-    await sign_out_everywhere(issuer, app, None)
+    await Case(issuer, app, None).sign_out_everywhere()
     await issuer.sign_in()
     tokens = await app.tokens()
     await issuer.desk.publisher.turn()
     await watcher.poll()
-    assert not watcher.refuses(claims(tokens["access_token"]))
+    assert not watcher.refuses(tokens["access_token"], claims)
 
 
 async def test_a_poll_waits_for_what_comes(issuer, watcher):
@@ -132,7 +212,7 @@ async def test_a_poll_waits_for_what_comes(issuer, watcher):
     await issuer.desk.store.revocations.add([Revocation(kind="session", value="s1", expires_at=2_000_000_000)])
     await issuer.desk.publisher.turn()
     await waiting
-    assert watcher.refuses({"sub": "someone", "client_id": "app", "jti": "f.1", "sid": "s1"})
+    assert watcher.follower.taken_back("session", "s1")
 
 
 async def test_a_heartbeat_tells_the_time_when_nothing_else_is_to_be_told(issuer, watcher):

@@ -50,6 +50,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     signing_algorithm: str = "ES256"
     scopes: tuple[str, ...] = ("openid", "profile", "email", "offline_access", "roles")
     """Scope values that any client may be given; further ones come from the clients' registrations."""
+    client_registration: bool = False
+    """Whether clients that bring an initial access token may register themselves (RFC 7591)."""
+    roles_take_back: bool = False
+    """Whether a change of somebody's roles takes back their access tokens, instead of being seen at the next refresh."""
     lifetimes: Lifetimes = Lifetimes()
 
     @property

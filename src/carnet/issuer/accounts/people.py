@@ -67,11 +67,19 @@ async def set_password(desk: Desk, subject: str, password: str, *, by: Actor) ->
 
 
 async def set_roles(desk: Desk, subject: str, roles: Iterable[str], *, by: Actor) -> Account:
-    """Set the roles. Apps see them at their next refresh; access tokens that are out live their minutes."""
+    """Set the roles. Apps see them at their next refresh; access tokens that are out live their minutes.
+
+    With the setting `roles_take_back` guards refuse those tokens, and apps refresh at once; nobody is signed out.
+    """
     wanted = checked_roles(roles)
-    before, after = await _change(
-        desk, subject, lambda account: replace(account, roles=wanted), guarded=ADMIN not in wanted
-    )
+    revoking = desk.config.roles_take_back
+
+    def alter(account: Account) -> Account:
+        if account.roles == wanted:
+            return account
+        return replace(account, roles=wanted, epoch=account.epoch + 1 if revoking else account.epoch)
+
+    before, after = await _change(desk, subject, alter, guarded=ADMIN not in wanted, revoking=revoking)
     if before.roles != after.roles:
         await note(desk, "roles.changed", after, by, before=list(before.roles), after=list(after.roles))
     return after
@@ -114,26 +122,18 @@ async def remove(desk: Desk, subject: str, *, by: Actor) -> None:
     account = await get(desk, subject)
     await _keep_an_administrator(desk, account)
     now = desk.ambient.now()
-    taken_back = entry("subject", subject, desk.config, at=now, epoch=account.epoch + 1)
+    taken_back = entry("subject", subject, desk.config, at=now)  # whatever the epoch is by now
     if not await desk.store.accounts.remove(subject, at=now, revocations=(taken_back,)):
         raise UnknownPersonError
     await note(desk, "account.removed", account, by)
 
 
-async def revoke_app(desk: Desk, subject: str, client_id: str, *, by: Actor) -> int:
-    """Take back what an app holds of a person, and the consent; the answer is how many refresh tokens ended."""
-    now = desk.ambient.now()
+async def revoke_app(desk: Desk, subject: str, client_id: str, *, by: Actor) -> bool:
+    """Take back what an app holds of a person, and the consent; False if there was neither."""
     account = await get(desk, subject)
-    held = {
-        token.family
-        for token in await desk.store.artifacts.families(subject, at=now)
-        if token.client_id == client_id and token.family
-    }
-    ended = 0
-    for family in sorted(held):
-        taken_back = entry("family", family, desk.config, at=now)
-        ended += await desk.store.artifacts.revoke_family(family, at=now, revocations=(taken_back,))
-    await desk.store.consents.withdraw(subject, client_id, at=now)
+    ended = await desk.store.consents.withdraw(
+        subject, client_id, at=desk.ambient.now(), lifetime=entry_lifetime(desk.config)
+    )
     await note(desk, "app.revoked", account, by, client_id=client_id)
     return ended
 
