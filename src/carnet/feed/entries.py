@@ -9,6 +9,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 from carnet.ambient import Instant
@@ -61,28 +62,41 @@ def stricter(one: int, other: int) -> int:
     return OUTRIGHT if OUTRIGHT in {one, other} else max(one, other)
 
 
-def pack(entries: Iterable[Entry]) -> bytes:
-    """Pack entries in the order of their marks, one for each mark."""
-    merged: dict[Mark, tuple[int, Instant]] = {}
-    for entry in entries:
-        known = merged.get(entry.mark)
-        merged[entry.mark] = (
-            (entry.epoch, entry.expires_at)
-            if known is None
-            else (stricter(known[0], entry.epoch), max(known[1], entry.expires_at))
-        )
-    marks = array("Q", sorted(merged))
-    epochs = array("I", (merged[one][0] for one in marks))
-    expiries = array("I", (merged[one][1] for one in marks))
-    return b"".join(_little_endian(column).tobytes() for column in (marks, epochs, expiries))
-
-
 class Columns(NamedTuple):
     """Packed entries, readable in place: three columns of one length, in the order of marks."""
 
     marks: Sequence[Mark]
     epochs: Sequence[int]
     expiries: Sequence[Instant]
+
+
+def pack(entries: Iterable[Entry]) -> bytes:
+    """Pack entries in the order of their marks, one for each mark."""
+    rows = sorted(entries, key=itemgetter(0))
+    columns = _columns(rows)
+    if not _strictly_rising(columns[0]):
+        columns = _columns(_merged(rows))
+    return b"".join(_little_endian(column).tobytes() for column in columns)
+
+
+def _columns(rows: Sequence[Entry]) -> "tuple[array[int], array[int], array[int]]":
+    return (
+        array("Q", [row[0] for row in rows]),
+        array("I", [row[1] for row in rows]),
+        array("I", [row[2] for row in rows]),
+    )
+
+
+def _merged(rows: Sequence[Entry]) -> list[Entry]:
+    """One entry for each mark, out of rows in the order of marks."""
+    merged: list[Entry] = []
+    for row in rows:
+        last = merged[-1] if merged else None
+        if last is not None and last.mark == row.mark:
+            merged[-1] = Entry(row.mark, stricter(last.epoch, row.epoch), max(last.expires_at, row.expires_at))
+        else:
+            merged.append(row)
+    return merged
 
 
 def unpack(packed: bytes) -> Columns:
