@@ -76,7 +76,9 @@ async def test_every_response_mode_and_prompt_that_is_named_is_there(issuer):
     app = await issuer.register()
     document = (await issuer.direct.get(DOCUMENTS[0])).json()
     for mode in document["response_modes_supported"]:
-        assert "code" in app.query(await app.authorize(response_mode=mode))
+        answer = await app.authorize(response_mode=mode)
+        assert answer.status_code == (200 if mode.startswith("form_post") else 303)
+        assert "error" not in answer.headers.get("location", "") + answer.text
     for prompt in document["prompt_values_supported"]:
         assert "error=invalid_request" not in (await app.authorize(prompt=prompt)).headers["location"]
 

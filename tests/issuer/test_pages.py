@@ -141,7 +141,7 @@ async def test_a_page_has_a_strict_policy_and_is_not_kept(issuer):
     ],
 )
 def test_form_action_names_the_origin_of_a_redirect_and_nothing_else(target, source):
-    assert pages_module._source(target) == source
+    assert pages_module.source_expression(target) == source
 
 
 @pytest.mark.parametrize("language", ["", "en", "de, en;q=0.5", "xx", "EN-gb", "*", "é", "," * 300])

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 
 from starlette.responses import Response
 
+from carnet.ambient import Instant
 from carnet.issuer.desk import Desk
 from carnet.issuer.presented_tokens import hinted
 from carnet.issuer.refusals import RefusalError
 from carnet.issuer.response_modes import RESPONSE_MODES
+from carnet.issuer.response_modes.jwt import sign_response
 from carnet.issuer.response_modes.mode import ResponseMode
 from carnet.issuer.storage.records import Client
+from carnet.jose import SigningKey
 from carnet.oauth import pkce, redirect_uri, scope
 from carnet.oauth.errors import (
     InvalidRequestError,
@@ -32,7 +35,7 @@ _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 PROMPTS = ("none", "login", "consent", "select_account")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnAddress:
     """A client and its own redirect URI: where an answer may be sent. Only `return_address` makes one."""
 
@@ -41,11 +44,16 @@ class ReturnAddress:
     state: str | None
     mode: ResponseMode
     issuer: str
+    key: SigningKey
+    arrived_at: Instant
 
     def answer(self, **fields: str) -> Response:
-        """RFC 6749 section 4.1.2, RFC 9207 section 2: with the request's `state` and our `iss`."""
+        """RFC 6749 section 4.1.2, RFC 9207 section 2: with the request's `state` and our `iss`, signed where the mode says so."""
         state = {} if self.state is None else {"state": self.state}
-        return self.mode.answer(self.redirect_uri, {**fields, **state, "iss": self.issuer})
+        fields = {**fields, **state, "iss": self.issuer}
+        if self.mode.signed:
+            fields = sign_response(fields, client_id=self.client.client_id, key=self.key, at=self.arrived_at)
+        return self.mode.answer(self.redirect_uri, fields)
 
     def refuse(self, error: OAuthError) -> Response:
         """RFC 6749 section 4.1.2.1."""
@@ -83,7 +91,15 @@ async def return_address(parameters: Parameters, desk: Desk) -> ReturnAddress:
         raise RefusalError(400, "foreign_redirect_uri", why=f"{client_id} asks for {asked!r}")
     named = parameters.get("response_mode")
     mode = next((mode for mode in RESPONSE_MODES if mode.name == named), RESPONSE_MODES[0])
-    return ReturnAddress(client, asked, parameters.get("state"), mode, desk.config.issuer)
+    return ReturnAddress(
+        client=client,
+        redirect_uri=asked,
+        state=parameters.get("state"),
+        mode=mode,
+        issuer=desk.config.issuer,
+        key=await desk.keyring.signing_key(),
+        arrived_at=desk.ambient.now(),
+    )
 
 
 async def authorization_request(parameters: Parameters, back: ReturnAddress, desk: Desk) -> AuthorizationRequest:

@@ -130,10 +130,10 @@ def _catalogue(language: str) -> Mapping[str, str]:
 
 
 def _sources(urls: Iterable[str]) -> list[str]:
-    return sorted({_source(url) for url in urls} - {""})
+    return sorted({source_expression(url) for url in urls} - {""})
 
 
-def _source(url: str) -> str:
+def source_expression(url: str) -> str:
     """CSP Level 3 section 2.3.1: the source expression of a redirect URI; empty if there is none, and then it is not allowed."""
     parts = urlsplit(url)
     if parts.scheme in {"http", "https"}:

@@ -12,5 +12,9 @@ class ResponseMode(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def signed(self) -> bool:
+        """Whether it carries one signed JWT instead of the parameters."""
+
     def answer(self, redirect_uri: str, fields: Mapping[str, str]) -> Response:
         """Send the browser back to the client with these parameters."""

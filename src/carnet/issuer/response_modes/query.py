@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 class Query:
     name = "query"
+    signed = False
 
     def answer(self, redirect_uri: str, fields: Mapping[str, str]) -> Response:
         """Section 3.1.2: the URI's own query stays; RFC 9700 section 4.12: by 303, so that no form is sent on."""

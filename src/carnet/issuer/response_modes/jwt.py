@@ -1,0 +1,31 @@
+"""JWT Secured Authorization Response Mode: the response's parameters in one signed JWT, the parameter `response`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from carnet.ambient import Instant
+from carnet.issuer.response_modes.mode import ResponseMode
+from carnet.jose import SigningKey, sign_jwt
+
+LIFETIME = 300
+"""Seconds (section 2.1 recommends at most ten minutes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Sections 2.3.1, 2.3.3 and 2.3.4: a mode that carries what `sign_response` makes."""
+
+    name: str
+    carrier: ResponseMode
+    signed: bool = True
+
+    def answer(self, redirect_uri: str, fields: Mapping[str, str]) -> Response:
+        """Send it as the mode that it builds on does."""
+        return self.carrier.answer(redirect_uri, fields)
+
+
+def sign_response(fields: Mapping[str, str], *, client_id: str, key: SigningKey, at: Instant) -> dict[str, str]:
+    """Section 2.1: the parameters, `iss` among them, for this client and for some minutes."""
+    return {"response": sign_jwt({**fields, "aud": client_id, "exp": at + LIFETIME}, key, typ="JWT")}
