@@ -93,6 +93,7 @@ def test_every_setting_is_described_with_its_default():
         assert row, f"{field} is not described"
         if field != "issuer":
             shown = " ".join(default) if isinstance(default, tuple) else str(default)
+            shown = shown.lower() if isinstance(default, bool) else shown
             assert f"`{shown}`" in row or (not default and "none" in row), row
     for field in Lifetimes.__struct_fields__:
         assert re.search(rf"\| `lifetimes.{field}` \| `{getattr(Lifetimes(), field)}`", page), field

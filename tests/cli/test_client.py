@@ -101,3 +101,41 @@ def test_a_registration_that_cannot_be_accepted_exits_2(carnet, argv, sentence):
     assert (done.status, done.out) == (2, "")
     assert sentence in done.err
     assert done.err.count("\n") == 1
+
+
+def test_a_token_lets_a_client_register_itself_and_says_if_that_is_off(carnet):
+    made = carnet("client", "registration-token")
+    assert len(made.out.strip()) == 43
+    assert "client_registration is off" in made.err
+    many = carnet("client", "registration-token", "--reusable", "--lifetime", "60", "--json").json
+    assert (len(many["token"]), many["reusable"]) == (43, True)
+    assert carnet("client", "registration-token", "--lifetime", "0").status == 2
+
+
+def test_further_members_of_a_registration_come_from_a_file(carnet, tmp_path):
+    grant = "urn:ietf:params:oauth:grant-type:token-exchange"
+    policy = {"kind": "delegation", "receives": ["orders"]}
+    file = tmp_path / "orders.json"
+    file.write_text(json.dumps({"token_exchange": policy}))
+    made = carnet("client", "create", "Orders", "--grant", grant, "--metadata", str(file), "--json").json
+    assert made["token_exchange"] == policy
+    assert carnet("client", "show", made["client_id"], "--json").json["token_exchange"] == policy
+    assert '{"kind": "delegation"' in carnet("client", "show", made["client_id"]).out
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("[]", "not an object"),
+        ("{", "JSON"),
+        ('{"unheard_of": 1}', "unheard_of"),
+        ('{"client_name": "x"}', "client_name is given by an option as well"),
+        ('{"token_exchange": {"kind": "other", "receives": []}}', "token_exchange"),
+        ('{"token_exchange": {"kind": "delegation", "receives": ["orders"]}}', "goes with token_exchange"),
+    ],
+)
+def test_a_file_that_is_not_right_exits_2(carnet, tmp_path, content, sentence):
+    file = tmp_path / "metadata.json"
+    file.write_text(content)
+    done = carnet("client", "create", "Orders", "--metadata", str(file))
+    assert (done.status, sentence in done.err) == (2, True), done.err

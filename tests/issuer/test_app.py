@@ -19,7 +19,8 @@ from carnet.issuer.storage.ports import StorageError
 def test_the_files_are_named_as_the_rfcs_name_what_is_in_them():
     for listed, name in ((GRANTS, "grant_type"), (CLIENT_AUTHENTICATIONS, "method"), (RESPONSE_MODES, "name")):
         for one in listed:
-            assert type(one).__module__.rpartition(".")[2] == getattr(one, name).rpartition(":")[2]
+            said = getattr(one, name).rpartition(":")[2].rpartition(".")[2].replace("-", "_")
+            assert type(one).__module__.rpartition(".")[2] == said
 
 
 def test_no_two_endpoints_share_a_path_and_a_method():

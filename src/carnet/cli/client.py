@@ -12,7 +12,7 @@ from carnet.cli.deployment import at_desk, subcommand
 from carnet.cli.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
-    from carnet.issuer.clients import Registered
+    from carnet.issuer.clients import Registered, Registration
     from carnet.issuer.desk import Desk
     from carnet.issuer.storage.records import Client
 
@@ -47,9 +47,7 @@ def add(subparsers: Any) -> None:
         create.add_argument(
             option, dest=field, metavar=metavar, action="append", default=[], help=f"{summary}; may be repeated"
         )
-    create.add_argument(
-        "--require-par", action="store_true", help="it must push its authorization requests (RFC 9126)"
-    )
+    create.add_argument("--require-par", action="store_true", help="it must push its authorization requests (RFC 9126)")
     create.add_argument(
         "--dpop-bound", action="store_true", help="it gets only tokens that are bound to a key (RFC 9449)"
     )
@@ -58,6 +56,22 @@ def add(subparsers: Any) -> None:
     )
     create.add_argument("--first-party", action="store_true", help="yours: people are not asked for consent")
     create.add_argument("--access-token-lifetime", type=int, metavar="SECONDS")
+    create.add_argument("--backchannel-logout-uri", metavar="U", help="where it is told that a session has ended")
+    create.add_argument("--frontchannel-logout-uri", metavar="U", help="what the sign-out page shows in a frame")
+    create.add_argument(
+        "--metadata",
+        metavar="FILE",
+        help="a JSON object of further members of its registration, such as token_exchange",
+    )
+
+    token = subcommand(
+        commands,
+        "registration-token",
+        _registration_token,
+        "make a token with which a client registers itself (RFC 7591)",
+    )
+    token.add_argument("--reusable", action="store_true", help="for many clients, until it expires; default: for one")
+    token.add_argument("--lifetime", type=int, metavar="SECONDS", default=86_400, help="default: 86400, a day")
 
     subcommand(commands, "list", _list, "list the clients")
     for name, run, summary in (
@@ -69,14 +83,14 @@ def add(subparsers: Any) -> None:
 
 
 def _create(arguments: Namespace) -> int:
-    from carnet.issuer.clients import PUBLIC, Registration, register
+    from carnet.issuer.clients import PUBLIC, register
 
     if arguments.public and arguments.auth_method not in {None, PUBLIC}:
         raise UsageError(f"--public goes with no --auth-method but {PUBLIC}.")
     usual = "client_secret_basic" if arguments.jwks is None else "private_key_jwt"
     method = PUBLIC if arguments.public else arguments.auth_method or usual
     people = ("authorization_code", "refresh_token")
-    asked = Registration(
+    options: dict[str, Any] = dict(
         client_name=arguments.name,
         client_id=arguments.client_id,
         token_endpoint_auth_method=method,
@@ -92,7 +106,10 @@ def _create(arguments: Namespace) -> int:
         roles=tuple(arguments.roles),
         first_party=arguments.first_party,
         access_token_lifetime=arguments.access_token_lifetime,
+        backchannel_logout_uri=arguments.backchannel_logout_uri,
+        frontchannel_logout_uri=arguments.frontchannel_logout_uri,
     )
+    asked = _with_metadata(arguments.metadata, options)
 
     async def work(desk: "Desk") -> "Registered":
         with _refusals():
@@ -104,20 +121,60 @@ def _create(arguments: Namespace) -> int:
 
 def _keys(given: str | None) -> dict[str, Any]:
     """`jwks_uri` for a URL, `jwks` for a file."""
-    from carnet.jose import JoseError
-    from carnet.jose.strict_json import parse_object
-
     if given is None:
         return {}
     if "://" in given:
         return {"jwks_uri": given}
+    return {"jwks": _json_object("--jwks", given)}
+
+
+def _with_metadata(file: str | None, options: dict[str, Any]) -> "Registration":
+    """The registration that the options and the file make together; what an option sets stands in no file."""
+    import msgspec
+
+    from carnet.issuer.clients import Registration
+
+    further = {} if file is None else _json_object("--metadata", file)
+    twice = sorted(name for name in further if options.get(name))
+    if twice:
+        raise UsageError(f"--metadata {file}: {twice[0]} is given by an option as well: leave one out.")
+    try:
+        return msgspec.convert(options | further, Registration)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"--metadata {file}: {error}.") from None
+
+
+def _json_object(option: str, file: str) -> dict[str, Any]:
+    from carnet.jose import JoseError
+    from carnet.jose.strict_json import parse_object
+
     try:
         # Written and read again, because what the strict parser gives cannot be changed and a record is plain JSON.
-        return {"jwks": json.loads(json.dumps(parse_object(Path(given).read_bytes())))}
+        plain: dict[str, Any] = json.loads(json.dumps(parse_object(Path(file).read_bytes())))
     except OSError as error:
-        raise UsageError(f"--jwks {given}: {error.strerror}.") from None
+        raise UsageError(f"{option} {file}: {error.strerror}.") from None
     except JoseError as error:
-        raise UsageError(f"--jwks {given}: {error}") from None
+        raise UsageError(f"{option} {file}: {error}") from None
+    return plain
+
+
+def _registration_token(arguments: Namespace) -> int:
+    from carnet.issuer.registration import InitialToken, initial_token
+
+    if arguments.lifetime < 1:
+        raise UsageError("--lifetime is at least one second.")
+
+    async def work(desk: "Desk") -> "tuple[InitialToken, bool]":
+        token = await initial_token(desk, reusable=arguments.reusable, lifetime=arguments.lifetime)
+        return token, desk.config.client_registration
+
+    token, served = at_desk(arguments, work)
+    if not served:
+        output.note("The setting client_registration is off: until it is turned on, the token is of no use.")
+    output.note("The token is shown this once: whoever has it can register a client.")
+    document = {"token": token.secret.value, "expires_at": token.expires_at, "reusable": arguments.reusable}
+    output.show(arguments, document, token.secret.value)
+    return 0
 
 
 def _list(arguments: Namespace) -> int:
@@ -214,31 +271,17 @@ def _refusals() -> Iterator[None]:
 
 def _document(client: "Client") -> dict[str, Any]:
     """RFC 7591 section 2: the client's metadata, under their registered names; never its secret."""
-    return {
-        "client_id": client.client_id,
-        "client_name": client.client_name,
-        "token_endpoint_auth_method": client.token_endpoint_auth_method,
-        "jwks": client.jwks,
-        "jwks_uri": client.jwks_uri,
-        "require_pushed_authorization_requests": client.require_pushed_authorization_requests,
-        "require_signed_request_object": client.require_signed_request_object,
-        "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
-        "redirect_uris": list(client.redirect_uris),
-        "post_logout_redirect_uris": list(client.post_logout_redirect_uris),
-        "grant_types": list(client.grant_types),
-        "scope": client.scope,
-        "audiences": list(client.audiences),
-        "roles": list(client.roles),
-        "first_party": client.first_party,
-        "access_token_lifetime": client.access_token_lifetime,
-        "created_at": client.created_at,
-        "updated_at": client.updated_at,
-    }
+    from msgspec import to_builtins
+
+    from carnet.issuer.clients import Registration
+
+    names = ("client_id", *Registration.__struct_fields__, "created_at", "updated_at")
+    return {name: to_builtins(getattr(client, name)) for name in dict.fromkeys(names)}
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, list):
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
         return " ".join(value) or "-"
-    if isinstance(value, dict):
-        return json.dumps(value)
+    if isinstance(value, dict | list):
+        return json.dumps(value) if value else "-"
     return "-" if value in {None, ""} else str(value)

@@ -37,6 +37,7 @@ from carnet.issuer.endpoints import (
     jwks,
     login,
     par,
+    register,
     revocations,
     revoke,
     token,
@@ -70,6 +71,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *introspect.ENDPOINTS,
     *revoke.ENDPOINTS,
     *end_session.ENDPOINTS,
+    *register.ENDPOINTS,
     *revocations.ENDPOINTS,
     *login.ENDPOINTS,
     *welcome.ENDPOINTS,
@@ -79,6 +81,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *assets.ENDPOINTS,
     *health.ENDPOINTS,
 )
+
+
+def served(config: Config) -> tuple[Endpoint, ...]:
+    """Those that the settings turn on."""
+    return tuple(endpoint for endpoint in ENDPOINTS if endpoint.served(config))
+
 
 log = logging.getLogger("carnet.issuer")
 
@@ -115,7 +123,7 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
         egress=egress,
         client_keys=ClientKeys(egress, ambient),
         secret=secret,
-        metadata=describe(config, ENDPOINTS),
+        metadata=describe(config, served(config)),
     )
 
 
@@ -148,7 +156,7 @@ def create_app(
             await desk.store.close()
 
     return Starlette(
-        routes=_routes(config, ENDPOINTS),
+        routes=_routes(config, served(config)),
         middleware=[Middleware(SecurityMiddleware, config=config)],
         exception_handlers={Exception: _broken},
         lifespan=lifespan,

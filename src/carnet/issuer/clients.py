@@ -73,6 +73,7 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     token_exchange: TokenExchange | None = None
     may_act: str | None = None
     assertion_issuers: tuple[AssertionIssuer, ...] = ()
+    metadata: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,48 +90,43 @@ async def register(desk: Desk, asked: Registration, *, actor: str) -> Registered
     Raises:
         ClientError: it cannot be accepted, or its client_id is taken.
     """
-    now = desk.ambient.now()
+    registered = prepared(desk, asked)
+    await keep(desk, registered.client, actor=actor)
+    return registered
+
+
+def prepared(desk: Desk, asked: Registration) -> Registered:
+    """The client that would be registered.
+
+    Raises:
+        ClientError: it cannot be accepted.
+    """
     method = asked.token_endpoint_auth_method
     secret = None if method in {PUBLIC, KEYS} else Opaque.fresh(desk.ambient)
     client_id = asked.client_id or fresh_name(desk.ambient).lstrip("-_")
     code_flow = "authorization_code" in asked.grant_types
     people = code_flow or DEVICE_CODE in asked.grant_types
     standard = scope.join(desk.config.scopes) if people else ""
-    client = validated(
-        Client(
-            client_id=client_id,
-            client_name=asked.client_name,
-            secret_digest=secret.digest if secret and method != SIGNING_SECRET else None,
-            sealed_secret=seal_secret(client_id, secret, desk) if secret and method == SIGNING_SECRET else None,
-            token_endpoint_auth_method=method,
-            token_endpoint_auth_signing_alg=asked.token_endpoint_auth_signing_alg,
-            jwks=asked.jwks,
-            jwks_uri=asked.jwks_uri,
-            request_object_signing_alg=asked.request_object_signing_alg,
-            require_signed_request_object=asked.require_signed_request_object,
-            require_pushed_authorization_requests=asked.require_pushed_authorization_requests,
-            dpop_bound_access_tokens=asked.dpop_bound_access_tokens,
-            redirect_uris=asked.redirect_uris,
-            post_logout_redirect_uris=asked.post_logout_redirect_uris,
-            grant_types=asked.grant_types,
-            response_types=("code",) if code_flow else (),
-            scope=standard if asked.scope is None else asked.scope,
-            audiences=asked.audiences,
-            roles=asked.roles,
-            first_party=asked.first_party,
-            access_token_lifetime=asked.access_token_lifetime,
-            backchannel_logout_uri=asked.backchannel_logout_uri,
-            backchannel_logout_session_required=asked.backchannel_logout_session_required,
-            frontchannel_logout_uri=asked.frontchannel_logout_uri,
-            frontchannel_logout_session_required=asked.frontchannel_logout_session_required,
-            token_exchange=asked.token_exchange,
-            may_act=asked.may_act,
-            assertion_issuers=asked.assertion_issuers,
-            created_at=now,
-            updated_at=now,
-        ),
-        desk.config,
-    )
+    now = desk.ambient.now()
+    members: dict[str, Any] = {name: getattr(asked, name) for name in asked.__struct_fields__}
+    members |= {
+        "client_id": client_id,
+        "secret_digest": secret.digest if secret and method != SIGNING_SECRET else None,
+        "sealed_secret": seal_secret(client_id, secret, desk) if secret and method == SIGNING_SECRET else None,
+        "response_types": ("code",) if code_flow else (),
+        "scope": standard if asked.scope is None else asked.scope,
+        "created_at": now,
+        "updated_at": now,
+    }
+    return Registered(validated(Client(**members), desk.config), secret)
+
+
+async def keep(desk: Desk, client: Client, *, actor: str) -> None:
+    """Store a client that was `prepared`.
+
+    Raises:
+        ClientError: its client_id is taken.
+    """
     if await desk.store.accounts.get(client.client_id) is not None:
         raise ClientError(f"{client.client_id!r} is the subject of an account (RFC 9700 section 4.15): choose another.")
     try:
@@ -138,7 +134,6 @@ async def register(desk: Desk, asked: Registration, *, actor: str) -> Registered
     except AlreadyExistsError:
         raise ClientError(f"There is a client {client.client_id!r} already: choose another client_id.") from None
     await _note(desk, "client.registered", client, actor, {"client_name": client.client_name})
-    return Registered(client, secret)
 
 
 async def change(desk: Desk, before: Client, after: Client, *, actor: str) -> Client:

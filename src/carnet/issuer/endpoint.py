@@ -7,12 +7,17 @@ from typing import Literal, TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 
+from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
 
 Answer: TypeAlias = Callable[[Request, Desk], Awaitable[Response]]
 
 Cors: TypeAlias = Literal["never", "clients", "any"]
 """Whose scripts may read the answer: nobody's; those of the registered clients' origins; everybody's (public facts)."""
+
+
+def _always(_config: Config) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +31,5 @@ class Endpoint:
     metadata: str | None = None
     """The member of the RFC 8414 metadata that names this endpoint's URL, such as `token_endpoint`."""
     cors: Cors = "never"
+    served: Callable[[Config], bool] = _always
+    """Whether the settings turn it on; one that is off is neither there nor in the metadata."""

@@ -161,6 +161,24 @@ class UseDpopNonceError(InvalidDpopProofError):
         self.nonce = nonce
 
 
+class InvalidRedirectUriError(OAuthError):
+    """RFC 7591 section 3.2.2."""
+
+    code = "invalid_redirect_uri"
+
+
+class InvalidClientMetadataError(OAuthError):
+    """RFC 7591 section 3.2.2."""
+
+    code = "invalid_client_metadata"
+
+
+class UnapprovedSoftwareStatementError(OAuthError):
+    """RFC 7591 section 3.2.2."""
+
+    code = "unapproved_software_statement"
+
+
 class InvalidTokenError(OAuthError):
     """RFC 6750 section 3.1."""
 

@@ -193,12 +193,15 @@ ArtifactKind: TypeAlias = Literal[
     "user_code",
     "device_claim",
     "device_decision",
+    "registration_token",
+    "registration_access_token",
     "pushed_request",
 ]
 """`code`: RFC 6749 section 4.1.2; `refresh_token`: section 1.5; `invitation`: a one-time link that makes an account or
 sets a password; `replay_id`: a `jti` or nonce that must not come twice; `ticket`: a step of a sign-in that is not yet a
 session; `device_code`, `user_code`: RFC 8628 section 3.2; `device_claim`: that a browser has entered the code;
-`device_decision`: what its person decided; `pushed_request`: RFC 9126. A new kind is a new word here and nothing else in
+`device_decision`: what its person decided; `registration_token`, `registration_access_token`: RFC 7591 section 3 and RFC
+7592 section 3; `pushed_request`: RFC 9126. A new kind is a new word here and nothing else in
 storage."""
 
 

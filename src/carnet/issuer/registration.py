@@ -1,0 +1,268 @@
+"""RFC 7591, RFC 7592: what a client may register of itself, and the tokens with which it does (rule O5)."""
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from carnet.ambient import Instant
+from carnet.issuer.clients import PUBLIC, ClientError, Registered, Registration, prepared
+from carnet.issuer.config import Config, loopback
+from carnet.issuer.desk import Desk
+from carnet.issuer.egress import Egress, EgressError, reachable
+from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
+from carnet.issuer.opaque import Opaque
+from carnet.issuer.storage.records import Artifact, Client, Digest
+from carnet.jose import JoseError
+from carnet.jose.strict_json import parse_object
+from carnet.oauth import redirect_uri, scope
+from carnet.oauth.errors import (
+    InvalidClientMetadataError,
+    InvalidRedirectUriError,
+    InvalidScopeError,
+    UnapprovedSoftwareStatementError,
+)
+
+GRANT_TYPES = ("authorization_code", "refresh_token", DEVICE_CODE)
+"""With which people let a client in; what a client may do without them is an administrator's to give."""
+
+OWN = (
+    "client_name",
+    "token_endpoint_auth_method",
+    "token_endpoint_auth_signing_alg",
+    "jwks",
+    "jwks_uri",
+    "request_object_signing_alg",
+    "require_signed_request_object",
+    "require_pushed_authorization_requests",
+    "dpop_bound_access_tokens",
+    "redirect_uris",
+    "post_logout_redirect_uris",
+    "grant_types",
+    "scope",
+    "backchannel_logout_uri",
+    "backchannel_logout_session_required",
+    "frontchannel_logout_uri",
+    "frontchannel_logout_session_required",
+)
+"""Members of `Registration` that a client says of itself; all others are an administrator's to set."""
+
+REFUSED = (
+    "id_token_encrypted_response_alg",
+    "userinfo_signed_response_alg",
+    "userinfo_encrypted_response_alg",
+    "sector_identifier_uri",
+    "request_object_encryption_alg",
+)
+"""Members that a client would count on, and that do not work here."""
+
+INITIAL_LIFETIME = 86_400
+"""Seconds of an initial access token, unless it is said otherwise."""
+ACCESS_LIFETIME = 10 * 365 * 86_400
+"""Seconds of a registration access token that is never used."""
+PER_HOUR = 100
+"""Registrations with one initial access token that is good for more than one."""
+
+TokenKind: TypeAlias = Literal["registration_token", "registration_access_token"]
+
+_INSIDE = (".internal", ".local", ".localhost", ".lan", ".home.arpa", ".corp")
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """RFC 7591 section 2: what a client says about itself and what nothing here depends on."""
+
+    application_type: str = "web"
+    client_uri: str | None = None
+    logo_uri: str | None = None
+    policy_uri: str | None = None
+    tos_uri: str | None = None
+    initiate_login_uri: str | None = None
+    contacts: tuple[str, ...] = ()
+    software_id: str | None = None
+    software_version: str | None = None
+
+
+class Initial(msgspec.Struct, frozen=True, kw_only=True):
+    """What an initial access token is good for."""
+
+    reusable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InitialToken:
+    """RFC 7591 section 3: the token that lets a client register; it is shown this once."""
+
+    secret: Opaque = field(repr=False)
+    expires_at: Instant
+
+
+async def initial_token(desk: Desk, *, reusable: bool, lifetime: int = INITIAL_LIFETIME) -> InitialToken:
+    """Make a token with which a client may register: once, or as often as wanted until it expires."""
+    now = desk.ambient.now()
+    secret = Opaque.fresh(desk.ambient)
+    await desk.store.artifacts.put(
+        Artifact(
+            kind="registration_token",
+            digest=secret.digest,
+            document=msgspec.json.encode(Initial(reusable=reusable)),
+            created_at=now,
+            expires_at=now + lifetime,
+        )
+    )
+    return InitialToken(secret, now + lifetime)
+
+
+def access_token(desk: Desk, client_id: str) -> tuple[Opaque, Artifact]:
+    """RFC 7592 section 3: a token with which a client manages its registration; it ends with the client."""
+    now = desk.ambient.now()
+    secret = Opaque.fresh(desk.ambient)
+    artifact = Artifact(
+        kind="registration_access_token",
+        digest=secret.digest,
+        client_id=client_id,
+        created_at=now,
+        expires_at=now + ACCESS_LIFETIME,
+    )
+    return secret, artifact
+
+
+def read(body: bytes) -> dict[str, Any]:
+    """The metadata of a request.
+
+    Raises:
+        InvalidClientMetadataError: it is not a JSON object.
+    """
+    try:
+        return dict(parse_object(body))
+    except JoseError as error:
+        raise InvalidClientMetadataError(f"The metadata is not one JSON object: {error}") from None
+
+
+def asked_client(given: dict[str, Any], desk: Desk, *, allowed: scope.Scope) -> Registered:
+    """What a client that says so of itself would be. What is not known is left out (RFC 7591 section 2).
+
+    Raises:
+        InvalidRedirectUriError, InvalidClientMetadataError, UnapprovedSoftwareStatementError: it cannot be registered.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    if "software_statement" in given:
+        raise UnapprovedSoftwareStatementError("Software statements are not taken here: leave it out.")
+    _check_fixed(given, desk.config)
+    own: dict[str, Any] = {"grant_types": ("authorization_code",)} | {
+        name: given[name] for name in OWN if name in given
+    }
+    try:
+        about = msgspec.convert(given, About)
+        asked = msgspec.convert({"client_name": _nameless(own)} | own, Registration)
+    except msgspec.ValidationError as error:
+        raise InvalidClientMetadataError(f"The metadata does not have the form of RFC 7591: {error}") from None
+    _check_redirect_uris(asked, about, desk.config)
+    _check_about(asked, about, desk.config)
+    if not set(asked.grant_types) <= set(GRANT_TYPES):
+        raise InvalidClientMetadataError(f"A client may register itself for {', '.join(GRANT_TYPES)} alone.")
+    described = {name: value for name, value in msgspec.to_builtins(about).items() if name in given}
+    clamped = msgspec.structs.replace(asked, scope=_clamped(asked.scope, allowed), metadata=described)
+    try:
+        return prepared(desk, clamped)
+    except ClientError as error:
+        raise InvalidClientMetadataError(str(error)) from None
+
+
+def _nameless(own: dict[str, Any]) -> str:
+    """What people read where a client gives no name: where it sends them."""
+    uris = own.get("redirect_uris")
+    first = uris[0] if isinstance(uris, tuple) and uris and isinstance(uris[0], str) else ""
+    return urlsplit(first).netloc[:100] or "Nameless app"
+
+
+def _check_fixed(given: dict[str, Any], config: Config) -> None:
+    """What is the same for all clients here, and what does not work."""
+    fixed = {"id_token_signed_response_alg": config.signing_algorithm, "subject_type": "public"}
+    for name, value in fixed.items():
+        if given.get(name, value) != value:
+            raise InvalidClientMetadataError(f"{name} is {value} here.")
+    grant_types = given.get("grant_types", ("authorization_code",))
+    wanted = ("code",) if isinstance(grant_types, tuple) and "authorization_code" in grant_types else ()
+    if given.get("response_types", wanted) != wanted:
+        raise InvalidClientMetadataError(
+            "response_types is ['code'] with the grant authorization_code, and else empty."
+        )
+    for name in REFUSED:
+        if name in given:
+            raise InvalidClientMetadataError(f"{name} is not supported: leave it out.")
+
+
+def _check_redirect_uris(asked: Registration, about: About, config: Config) -> None:
+    """OpenID Connect Registration section 2, `application_type`: a web app is reached by https and by no name of this machine."""
+    native = about.application_type == "native"
+    if about.application_type not in {"web", "native"}:
+        raise InvalidClientMetadataError("application_type is web or native.")
+    for uri in (*asked.redirect_uris, *asked.post_logout_redirect_uris):
+        try:
+            redirect_uri.check(uri, native=native and asked.token_endpoint_auth_method == PUBLIC)
+        except redirect_uri.RedirectUriError as error:
+            raise InvalidRedirectUriError(str(error)) from None
+        if not native and urlsplit(uri).scheme != "https" and not _development(config):
+            raise InvalidRedirectUriError(
+                f"{uri!r} is not https, as a web app's is; or is it an app of the kind native?"
+            )
+
+
+def _check_about(asked: Registration, about: About, config: Config) -> None:
+    """Rule O6: nothing that a client names leads inside, neither us nor people's browsers."""
+    for name in ("jwks_uri", "backchannel_logout_uri", "frontchannel_logout_uri"):
+        _check_outside(name, getattr(asked, name), config)
+    for name in ("client_uri", "logo_uri", "policy_uri", "tos_uri", "initiate_login_uri"):
+        _check_outside(name, getattr(about, name), config)
+    texts = (*about.contacts, about.software_id or "", about.software_version or "")
+    if len(about.contacts) > 10 or any(len(text) > 200 or not text.isprintable() for text in texts):
+        raise InvalidClientMetadataError("contacts, software_id and software_version are short and printable.")
+
+
+def _check_outside(name: str, url: str | None, config: Config) -> None:
+    if url is None:
+        return
+    try:
+        host = Egress(config).check_url(url).hostname or ""
+    except EgressError as error:
+        raise InvalidClientMetadataError(f"{name}: {error}") from None
+    if _development(config):
+        return
+    try:
+        inside = not reachable(ip_address(host))
+    except ValueError:
+        inside = "." not in host.rstrip(".") or host.rstrip(".").endswith(_INSIDE)
+    if inside:
+        raise InvalidClientMetadataError(f"{name}: {host!r} is not a public host.")
+
+
+def _development(config: Config) -> bool:
+    return loopback(urlsplit(config.issuer).hostname)
+
+
+def _clamped(asked: str | None, allowed: scope.Scope) -> str:
+    """RFC 7591 section 2: the server may register less than is asked for; the answer says what it has registered."""
+    try:
+        values = allowed if asked is None else scope.parse(asked)
+    except InvalidScopeError as error:
+        raise InvalidClientMetadataError(error.description) from None
+    return scope.join(value for value in values if value in allowed)
+
+
+def document(client: Client, config: Config) -> dict[str, Any]:
+    """RFC 7591 section 3.2.1: all that is registered, under its registered names."""
+    own = {name: getattr(client, name) for name in OWN}
+    fixed = {
+        "id_token_signed_response_alg": config.signing_algorithm,
+        "subject_type": "public",
+        "response_types": client.response_types,
+    }
+    shown = {name: value for name, value in {**own, **client.metadata}.items() if value not in (None, (), False)}
+    return {"client_id": client.client_id, "client_id_issued_at": client.created_at, **shown, **fixed}
+
+
+def counted(digest: Digest) -> str:
+    """The throttle's key for the registrations with one initial access token."""
+    return f"registration/{digest.hex()}"
