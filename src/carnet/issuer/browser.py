@@ -16,6 +16,7 @@ from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.refusals import RefusalError
 from carnet.issuer.revoking import entry
 from carnet.issuer.storage.records import Account, Digest, Session
+from carnet.oauth.cookie_header import cookies
 from carnet.oauth.errors import InvalidRequestError
 from carnet.oauth.parameters import Parameters, parse
 from carnet.sealing import derive
@@ -187,7 +188,7 @@ def cookie_name(config: Config, name: str) -> str:
 
 def cookie(request: Request, config: Config, name: str) -> str:
     """The value of one of our cookies; empty if it is absent or cannot be ours."""
-    value = request.cookies.get(cookie_name(config, name), "")
+    value = cookies(request.headers.getlist("cookie")).get(cookie_name(config, name), "")
     return value if value.isascii() and value.replace("-", "").replace("_", "").isalnum() else ""
 
 

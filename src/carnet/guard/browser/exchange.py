@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from carnet.guard.browser.renewal import Current
+from carnet.oauth.cookie_header import cookies
 
 _KEY = "carnet.browser"
 
@@ -35,7 +36,7 @@ class ExchangeMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(HTTPConnection(scope).cookies)
+        exchange = Exchange(cookies(HTTPConnection(scope).headers.getlist("cookie")))
         scope[_KEY] = exchange
 
         async def send_with_cookies(message: Message) -> None:
