@@ -43,9 +43,9 @@ async def admit(request: Request, desk: Desk, email: str, account: Account | Non
             return
     name = sha256((account.email if account else email).casefold().encode()).hexdigest()
     address = client_address(request, desk.config)
-    for limit, key in (  # an account's count is not raised by what is refused before it
-        (EVERYWHERE, "sign_in/everywhere"),
+    for limit, key in (  # what is refused for its address counts neither for everybody nor for the account
         (ADDRESS, f"sign_in/address/{address_block(address) if address else 'unknown'}"),
+        (EVERYWHERE, "sign_in/everywhere"),
         (ACCOUNT, f"sign_in/account/{name}"),
         (ACCOUNT_DAILY, f"sign_in/account_daily/{name}"),
     ):
