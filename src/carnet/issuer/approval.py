@@ -60,6 +60,8 @@ class Derived:
     sid: str | None
     sign_in: SignIn | None
     until: Instant
+    epoch: int | None = None
+    """Of the subject, as the other token has it; None: as it is now."""
     actor: Mapping[str, Any] | None = None
     """RFC 8693 section 4.1, `act`: who acts for the subject."""
     may_act: Mapping[str, Any] | None = None

@@ -123,7 +123,7 @@ async def _derived(derived: Derived, token: AccessToken, key: SigningKey, desk: 
         sid=derived.sid,
         actor=derived.actor,
         may_act=derived.may_act,
-        epoch=account.epoch,
+        epoch=account.epoch if derived.epoch is None else derived.epoch,
     )
     if lapsed(token.expires_at, at=token.issued_at):
         raise InvalidGrantError("The authorization is not valid any more.", why="what it derives from has just expired")

@@ -85,6 +85,7 @@ class TokenExchange:
                 sid=subject.get("sid"),
                 sign_in=_sign_in(subject),
                 until=subject["exp"],
+                epoch=subject.get("sep", 0),  # what takes back that token takes back this one
                 actor=actor,
                 may_act=subject.get("may_act"),
                 issued_token_type=ACCESS_TOKEN,
