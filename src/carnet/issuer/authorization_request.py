@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from carnet.ambient import Instant
 from carnet.issuer.desk import Desk
+from carnet.issuer.fapi import wants_signed_responses
 from carnet.issuer.presented_tokens import hinted
 from carnet.issuer.refusals import RefusalError
 from carnet.issuer.response_modes import RESPONSE_MODES
@@ -21,6 +22,7 @@ from carnet.jose import SigningKey
 from carnet.oauth import pkce, redirect_uri, scope
 from carnet.oauth.errors import (
     InvalidRequestError,
+    InvalidScopeError,
     InvalidTargetError,
     OAuthError,
     RegistrationNotSupportedError,
@@ -116,6 +118,8 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
         raise UnauthorizedClientError("The client is not registered for the grant authorization_code.")
     if parameters.get("response_mode") not in {None, back.mode.name}:
         raise InvalidRequestError("The response_mode is not supported.")
+    if wants_signed_responses(back.client) and not back.mode.signed:
+        raise InvalidRequestError("The client is registered for signed responses: ask for the response_mode jwt.")
     return AuthorizationRequest(
         back=back,
         scope=asked_scope(parameters, back.client),
@@ -148,10 +152,12 @@ def asked_scope(parameters: Parameters, client: Client) -> Scope:
     """
     allowed = scope.parse(client.scope)
     asked = scope.parse(parameters.get("scope"))
+    if not asked:
+        return scope.excess(allowed, (scope.OPENID, scope.OFFLINE_ACCESS))
     if "refresh_token" not in client.grant_types:
         asked = scope.excess(asked, (scope.OFFLINE_ACCESS,))
     if not asked:
-        return scope.excess(allowed, (scope.OPENID, scope.OFFLINE_ACCESS))
+        raise InvalidScopeError("The scope asks for offline_access alone, and the client gets no refresh token.")
     return scope.narrow(asked, allowed)
 
 
