@@ -111,7 +111,7 @@ async def interleave(first, second, *, step, watcher):
 
 async def begin(store, watcher):
     await watcher.execute(
-        "TRUNCATE account, client, session, consent, family, artifact, replay, revocation, unpublished"
+        "TRUNCATE participant, account, client, session, consent, family, artifact, replay, revocation, unpublished"
     )
     await settle(store)
     await store.clients.add(client("office"))

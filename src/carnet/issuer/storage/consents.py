@@ -1,11 +1,9 @@
 """What people allowed clients (RFC 6749 section 3.3; RFC 9700 section 4.9: it can be taken back)."""
 
-from collections.abc import Sequence
-
 import msgspec
 
 from carnet.ambient import Instant
-from carnet.issuer.storage.families import end_families
+from carnet.issuer.storage.families import end_families, name_of
 from carnet.issuer.storage.records import Consent, Revocation
 from carnet.issuer.storage.revocations import note
 from carnet.issuer.storage.statements import Group, Statement, Verb, reading, writing
@@ -44,14 +42,16 @@ class StoredConsents(Group):
         return [_CONSENT.decode(document) for [document] in rows]
 
     @writing
-    def withdraw(
-        self, subject: str, client_id: str, *, at: Instant, revocations: Sequence[Revocation] = ()
-    ) -> Verb[bool]:
+    def withdraw(self, subject: str, client_id: str, *, at: Instant, lifetime: int) -> Verb[bool]:
         withdrawn = yield Statement(
             "DELETE FROM consent WHERE subject = ? AND client_id = ? RETURNING 1", (subject, client_id)
         )
         ended = yield from end_families(at=at, subject=subject, client_id=client_id)
-        if not withdrawn and not ended:
-            return False
-        yield from note(revocations)
-        return True
+        yield from note(
+            [
+                Revocation(kind="family", value=name, epoch=None, expires_at=at + lifetime)
+                for name in map(name_of, ended)
+                if name is not None
+            ]
+        )
+        return bool(withdrawn or ended)

@@ -12,6 +12,8 @@ from carnet.issuer.storage.records import Artifact
 from carnet.issuer.storage.statements import Statement, Verb
 
 _NAMELESS = "."
+_NAMED = 3_700
+"""Seconds for which access tokens may name a family of which nothing can be spent any more: so long it can still be ended."""
 
 
 class Owner(NamedTuple):
@@ -87,7 +89,7 @@ def enter(key: str, artifact: Artifact) -> Verb[bool]:
         made = yield Statement(
             "INSERT INTO family (family, subject, client_id, sid, kept_until) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT DO NOTHING RETURNING 1",
-            (key, *owner, artifact.expires_at),
+            (key, *owner, artifact.expires_at + _NAMED),
         )
         if made:
             return True
@@ -98,15 +100,16 @@ def enter(key: str, artifact: Artifact) -> Verb[bool]:
     return (yield from hold(key, there))
 
 
-def end_families(*, at: Instant, subject: str, client_id: str | None = None) -> Verb[int]:
-    """End every family of a subject, or those with one client; the answer is how many had not ended before."""
+def end_families(*, at: Instant, subject: str, client_id: str | None = None) -> Verb[list[str]]:
+    """End every family of a subject, or those with one client; the answer is the keys of those that had not ended before."""
     if client_id is None:
         rows = yield Statement(
-            "UPDATE family SET revoked_at = ? WHERE subject = ? AND revoked_at IS NULL RETURNING 1", (at, subject)
+            "UPDATE family SET revoked_at = ? WHERE subject = ? AND revoked_at IS NULL RETURNING family", (at, subject)
         )
     else:
         rows = yield Statement(
-            "UPDATE family SET revoked_at = ? WHERE subject = ? AND client_id = ? AND revoked_at IS NULL RETURNING 1",
+            "UPDATE family SET revoked_at = ? WHERE subject = ? AND client_id = ? AND revoked_at IS NULL"
+            " RETURNING family",
             (at, subject, client_id),
         )
-    return len(rows)
+    return [key for [key] in rows]

@@ -179,7 +179,10 @@ class Sessions(Protocol):
         """Note that it was seen; never brings back an ended one, and never moves back."""
 
     async def end(self, sid: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> bool:
-        """End it and all its artifacts; False if it had ended before (the revocations are then not written)."""
+        """End it and all its artifacts; False if it had ended before (the revocations are then not written).
+
+        The same revocations are written for the sessions that it took the place of, while tokens may still name those.
+        """
 
     async def end_all(self, subject: str, *, at: Instant, lifetime: int) -> int:
         """Sign a subject out everywhere: raise the account's epoch, end all sessions and artifacts of the subject.
@@ -220,10 +223,12 @@ class Consents(Protocol):
 
     async def of(self, subject: str) -> list[Consent]: ...
 
-    async def withdraw(
-        self, subject: str, client_id: str, *, at: Instant, revocations: Sequence[Revocation] = ()
-    ) -> bool:
-        """Forget it and end the client's artifacts of that subject; False if there was neither."""
+    async def withdraw(self, subject: str, client_id: str, *, at: Instant, lifetime: int) -> bool:
+        """Forget it and end the client's artifacts of that subject; False if there was neither.
+
+        Writes a revocation (kind `family`) for each family that ends, which expires `lifetime` seconds after `at`: the client
+        may have access tokens and nothing else.
+        """
 
 
 class SigningKeys(Protocol):

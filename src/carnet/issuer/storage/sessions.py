@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
-from carnet.ambient import Instant
+from carnet.ambient import Instant, lapsed
 from carnet.issuer.storage.families import Owner, end_families, standing
 from carnet.issuer.storage.participants import pass_on, session_ended, sessions_ended
 from carnet.issuer.storage.ports import AlreadyExistsError
@@ -41,6 +41,27 @@ def _pass_on(before: str, session: Session) -> Verb[None]:
         )
         yield from pass_on(before, session)
         yield from session_ended(before, at=session.created_at)
+
+
+def _replaced(sid: str, *, entry: Revocation, at: Instant) -> Verb[list[Revocation]]:
+    """The entries of the sessions that this one took the place of: tokens that name them are this one's by now.
+
+    Each lives as long after that session's end as `entry`, which is this one's own, after this one's.
+    """
+    rows = yield Statement(
+        "WITH RECURSIVE chain (sid, subject, created_at, ended_at) AS ("
+        " SELECT sid, subject, created_at, ended_at FROM session WHERE sid = ?"
+        " UNION SELECT session.sid, session.subject, session.created_at, session.ended_at FROM session JOIN chain"
+        " ON session.subject = chain.subject AND session.ended_at = chain.created_at AND session.sid <> chain.sid"
+        ") SELECT sid, ended_at FROM chain WHERE sid <> ?",
+        (sid, sid),
+    )
+    lifetime = entry.expires_at - at
+    return [
+        replace(entry, value=before, expires_at=ended_at + lifetime)
+        for before, ended_at in rows
+        if not lapsed(ended_at + lifetime, at=at)
+    ]
 
 
 class StoredSessions(Group):
@@ -102,6 +123,8 @@ class StoredSessions(Group):
         )
         if ended:
             yield from note(revocations)
+            for entry in revocations:
+                yield from note((yield from _replaced(sid, entry=entry, at=at)))
             yield from session_ended(sid, at=at)
         return bool(ended)
 

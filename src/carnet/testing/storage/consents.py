@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from carnet.issuer.storage.ports import StaleError, Store
-from carnet.testing.storage.samples import NOW, artifact, client, consent, lives, revocation, rotate, settle
+from carnet.testing.storage.samples import NOW, artifact, client, consent, digest, lives, revocation, rotate, settle
 
 
 class TestConsents:
@@ -37,18 +37,21 @@ class TestConsents:
         await store.artifacts.put(artifact("r0"))
         await store.artifacts.put(artifact("o0", family="f2", client_id="office"))
         await store.artifacts.put(artifact("b0", family="f3", subject="bob", sid="s2"))
-        entry = revocation("f1", "family")
-        assert await store.consents.withdraw("ada", "shop", at=NOW, revocations=[entry])
+        await store.artifacts.put(artifact("c0", "code", family="f4"))
+        await store.artifacts.spend("code", digest("c0"), at=NOW)
+        assert await store.consents.withdraw("ada", "shop", at=NOW, lifetime=400)
         assert await store.consents.get("ada", "shop") is None
         assert await rotate(store, "r0", "r1") is None
         assert await lives(store, "o0")
         assert await lives(store, "b0")
-        assert await store.revocations.find("family", "f1", at=NOW) == entry
-        assert not await store.consents.withdraw("ada", "shop", at=NOW, revocations=[revocation("x")])
-        assert await store.revocations.find("session", "x", at=NOW) is None
+        for family in ("f1", "f4"):
+            entry = revocation(family, "family", expires_at=NOW + 400)
+            assert await store.revocations.find("family", family, at=NOW) == entry
+        assert await store.revocations.find("family", "f2", at=NOW) is None
+        assert not await store.consents.withdraw("ada", "shop", at=NOW, lifetime=400)
 
     async def test_a_client_that_needs_no_consent_is_shut_out_as_well(self, store: Store) -> None:
         await settle(store)
         await store.artifacts.put(artifact("r0"))
-        assert await store.consents.withdraw("ada", "shop", at=NOW)
+        assert await store.consents.withdraw("ada", "shop", at=NOW, lifetime=400)
         assert not await lives(store, "r0")

@@ -23,6 +23,21 @@ class TestEndings:
         assert await lives(store, "offline")
         assert await store.revocations.find("session", "s1", at=NOW) == entry
 
+    async def test_tokens_that_name_a_session_that_was_replaced_are_taken_back_with_its_successor(
+        self, store: Store
+    ) -> None:
+        await settle(store, "ada", "bob")
+        await store.sessions.start(session("s3", created_at=NOW + 10), ending="s1")
+        await store.sessions.start(session("s4", created_at=NOW + 500), ending="s3")
+        await store.sessions.start(session("s5", created_at=NOW + 505))
+        entry = revocation("s4", expires_at=NOW + 600 + 400)
+        assert await store.sessions.end("s4", at=NOW + 600, revocations=[entry])
+        assert await store.revocations.find("session", "s4", at=NOW) == entry
+        before = revocation("s3", expires_at=NOW + 500 + 400)
+        assert await store.revocations.find("session", "s3", at=NOW) == before
+        for name in ("s1", "s2", "s5"):  # what named the first has expired long since; the others are not its
+            assert await store.revocations.find("session", name, at=NOW) is None
+
     async def test_ending_what_has_ended_changes_nothing(self, store: Store) -> None:
         await settle(store)
         await store.sessions.end("s1", at=NOW + 5)

@@ -99,7 +99,9 @@ class TestRaces:
             assert await node.artifacts.families("ada", at=NOW) == []
 
     async def test_when_a_consent_has_been_withdrawn_nothing_lives_on(self, store: Store, peer: Store) -> None:
-        names = await self._race_with_an_end(store, peer, store.consents.withdraw("ada", "shop", at=NOW), newcomers=0)
+        names = await self._race_with_an_end(
+            store, peer, store.consents.withdraw("ada", "shop", at=NOW, lifetime=400), newcomers=0
+        )
         assert [name for name in names if await lives(peer, name)] == []
 
     async def test_when_a_family_has_been_revoked_none_of_it_lives_on(self, store: Store, peer: Store) -> None:

@@ -5,6 +5,7 @@ from carnet.testing.storage.samples import (
     DAY,
     NOW,
     artifact,
+    consent,
     digest,
     lives,
     ownerless,
@@ -66,6 +67,17 @@ class TestSweeping:
         assert max(steps) <= 6
         assert sum(steps) == 20 + 21 + 1 + 1
         assert await store.artifacts.get("refresh_token", digest("r0"), at=NOW) is None
+
+    async def test_a_family_stays_while_access_tokens_may_name_it(self, store: Store) -> None:
+        await settle(store)
+        await store.consents.grant(consent("openid"))
+        await store.artifacts.put(artifact("code", "code", expires_at=NOW + 60))
+        await store.artifacts.spend("code", digest("code"), at=NOW)
+        assert await sweep(store, at=NOW + 3_600) == 0
+        assert await store.consents.withdraw("ada", "shop", at=NOW + 3_600, lifetime=400)
+        assert await store.revocations.find("family", "f1", at=NOW) is not None
+        await sweep(store, at=NOW + 3_800)
+        assert await store.artifacts.get("code", digest("code"), at=NOW) is None
 
     async def test_a_session_stays_until_its_last_refresh_token_has_expired(self, store: Store) -> None:
         await settle(store)
