@@ -7,9 +7,10 @@ import pytest
 
 from carnet.guard.gateway import GATEWAY_TOKEN_TYP, Gateway, gateway_token_verifier
 from carnet.guard.gateway.identity import IDENTITY_HEADERS
-from carnet.jose import JoseError, KeySet, SigningKey
+from carnet.jose import JoseError, KeySet, SigningKey, sign_jwt
 from carnet.jose.profiles import ACCESS_TOKEN
 from carnet.jose.strict_json import encode_object
+from carnet.oauth.dpop import token_hash
 
 pytestmark = pytest.mark.anyio
 
@@ -247,3 +248,30 @@ async def test_what_was_taken_back_is_refused(make_gateway, clock):
         assert (await ask(gateway, **headers)).status_code == 200
         issuer.revoke("session", "s-1")
         assert (await ask(gateway, **headers)).status_code == 401
+
+
+@pytest.mark.spec("RFC 9449", "7.1", "MUST")
+async def test_a_token_that_is_bound_to_a_key_comes_with_a_proof_for_the_original_request(make_gateway, issuer, clock):
+    key = SigningKey.generate("ES256")
+    token = issuer.token("alice", scope="orders:read", cnf={"jkt": key.thumbprint()})
+
+    def headers(number: int, url: str, *, scheme="DPoP", method="GET") -> dict[str, str]:
+        claims = {"jti": f"{number}", "htm": method, "htu": url, "iat": clock.ambient.now(), "ath": token_hash(token)}
+        proof = sign_jwt(claims, key, typ="dpop+jwt", headers={"jwk": key.public().to_jwk()})
+        return {"authorization": f"{scheme} {token}", "dpop": proof}
+
+    gateway, url = make_gateway(), "https://shop.example/orders/7"
+    assert (await ask(gateway, "/orders/7?x=1", **headers(1, url))).status_code == 200
+    for wrong in (
+        headers(1, url),
+        headers(2, "https://shop.example/orders/8"),
+        headers(3, "http://gateway/check"),
+        headers(4, url, method="POST"),
+        headers(5, url, scheme="Bearer"),
+        {"authorization": f"DPoP {token}"},
+    ):
+        answer = await ask(gateway, "/orders/7?x=1", **wrong)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"].startswith("Bearer" if "Bearer" in wrong["authorization"] else "DPoP")
+    elsewhere = make_gateway(origin="http://127.0.0.1:8088")
+    assert (await ask(elsewhere, **headers(6, "http://127.0.0.1:8088/orders/7"))).status_code == 200

@@ -37,6 +37,8 @@ def test_the_example_is_good(document):
         ({"trusted_proxies": ["10.0.0.1/24"]}, "trusted_proxies"),
         ({"trusted_proxies": ["proxy.internal"]}, "trusted_proxies"),
         ({"rules": []}, "no rules"),
+        ({"origin": "shop.example"}, "origin is a scheme and a host"),
+        ({"origin": "https://shop.example/path"}, "origin is a scheme and a host"),
         ({"revocation": {"bound": 1}}, "bound"),
         ({"revocation": {"client_id": "gateway"}}, "given together"),
         ({"revocation": {"when_stale": "introspect"}}, "needs revocation.client_id"),

@@ -10,7 +10,7 @@ from carnet.guard.gateway.rules import Rule, RuleError, Rules
 
 
 def asked(path: str, *, method: str = "GET", host: str = "shop.example") -> OriginalRequest:
-    return OriginalRequest(method, host, path, b"", ())
+    return OriginalRequest(method, host, path, path, b"", ())
 
 
 def rule(path: str, **others) -> Rule:

@@ -87,7 +87,12 @@ class Gateway:
             raise
         if rule.requirement is None:
             return _allowed(identity.anonymous())
-        principal = await self.checkpoint.admit(asked.authorizations, rule.requirement, query=asked.query)
+        principal = await self.checkpoint.admit(
+            asked.authorizations,
+            rule.requirement,
+            query=asked.query,
+            possession=asked.possession(self._config.origin),
+        )
         return _allowed(self._said_of(principal, rule))
 
     def _refuse_strangers(self, peer: str) -> None:

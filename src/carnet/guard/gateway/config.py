@@ -1,5 +1,6 @@
 """The gateway's settings: a TOML file, read strictly. What is not known, and what could be meant in two ways, is an error."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -86,6 +87,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     trusted_proxies: tuple[str, ...]
     """Networks in CIDR notation; whoever asks from elsewhere is refused."""
     rules: tuple[RuleSettings, ...]
+    origin: str | None = None
+    """Where clients reach the proxy, which their DPoP proofs name; left out: https and the request's host, without a port."""
     refused_headers: tuple[str, ...] = ()
     """Further headers that no client may send, such as `Remote-User` for a service that believes it."""
     algorithms: tuple[str, ...] = ALGORITHMS
@@ -172,6 +175,8 @@ def parse_config(document: Mapping[str, Any]) -> GatewayConfig:
     if not config.rules:
         raise GatewayConfigError("there are no rules: nothing would be let through.")
     _check_identity(config)
+    if config.origin is not None and re.fullmatch(r"https?://[^/?#@\s]+", config.origin) is None:
+        raise GatewayConfigError("origin is a scheme and a host, perhaps with a port, such as https://shop.example.")
     feed = config.revocation
     if feed is not None and (feed.client_id is None) is not (feed.client_secret_file is None):
         raise GatewayConfigError("revocation: client_id and client_secret_file are given together.")

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import idna
 
 from carnet.guard.canonical_path import NotCanonicalError, canonical_path
+from carnet.guard.dpop import Possession
 from carnet.guard.gateway.identity import IDENTITY_HEADERS
 from carnet.guard.gateway.proxies import CHECK, Proxy
 from carnet.guard.refusal import Refused, RefusedRequestError
@@ -36,9 +37,17 @@ class OriginalRequest:
     """In lower case and ASCII (A-labels), without a port."""
     path: str
     """Decoded: no two spellings of a path are told apart."""
+    sent_path: str
+    """As the client spelled it, which its DPoP proof names."""
     query: bytes = field(repr=False)
     authorizations: Sequence[bytes] = field(repr=False)
     """The values of all Authorization headers."""
+    proofs: Sequence[bytes] = field(default=(), repr=False)
+    """The values of all DPoP headers."""
+
+    def possession(self, origin: str | None) -> Possession:
+        """RFC 9449 section 4.3: what a proof is held against; `origin` is where clients reach the proxy, if not by https."""
+        return Possession(self.method, f"{origin or f'https://{self.host}'}{self.sent_path}", self.proofs)
 
 
 def told_by(
@@ -60,12 +69,13 @@ def told_by(
     if proxy.method is not None:
         method = _only(known, proxy.method).decode("latin-1")
     target = target.removeprefix(CHECK.encode()) if proxy.target is None else _only(known, proxy.target)
-    return original_request(
-        method, _only(known, proxy.host).decode("utf-8", "replace"), target, known.get("authorization", ())
-    )
+    host = _only(known, proxy.host).decode("utf-8", "replace")
+    return original_request(method, host, target, known.get("authorization", ()), proofs=known.get("dpop", ()))
 
 
-def original_request(method: str, host: str, target: bytes, authorizations: Sequence[bytes]) -> OriginalRequest:
+def original_request(
+    method: str, host: str, target: bytes, authorizations: Sequence[bytes], *, proofs: Sequence[bytes] = ()
+) -> OriginalRequest:
     """Bring a request into the one spelling; `target` is its path with its query.
 
     Raises:
@@ -82,7 +92,7 @@ def original_request(method: str, host: str, target: bytes, authorizations: Sequ
         name = host_name(host)
     except ValueError as error:
         _refuse("host_malformed", str(error))
-    return OriginalRequest(method, name, decoded, query, authorizations)
+    return OriginalRequest(method, name, decoded, path.decode("ascii"), query, authorizations, proofs)
 
 
 def decoded_path(raw: bytes) -> str:

@@ -25,7 +25,7 @@ def replay(
 ) -> Replay:
     """Decide about one request as the gateway does; `target` is its path with its query.
 
-    The revocation feed is not asked: a token that was taken back is not told from a good one here.
+    Neither the revocation feed nor a proof of possession is looked at: a token that was taken back is not told from a good one.
     """
     trace: list[str] = []
     try:
@@ -44,6 +44,10 @@ def replay(
             f"token: {principal.token_id} of {principal.subject} is genuine, for {config.audience}, and of now; "
             "whether it was taken back was not asked"
         )
+        if "cnf" in principal.claims:
+            trace.append(
+                "proof: the token is bound to a key, whose proof must come with each request; it was not looked at"
+            )
         verdict = rule.requirement.check(principal, at=at, leeway=config.leeway)
     except RefusedRequestError as error:
         refused = error.refused
