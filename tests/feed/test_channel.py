@@ -93,3 +93,15 @@ async def test_closing_ends_all_listening(channel):
     channel.close()
     assert await waiting == "ended"
     assert channel.listeners == 0
+
+
+async def test_what_does_not_join_on_begins_anew(channel):
+    listener = channel.listen(stream="one", after=4)
+    await take(listener, 1)
+    channel.put(signed(7, 8))
+    with pytest.raises(GapError):
+        await anext(listener)
+    assert not channel.joins(stream="one", after=4)
+    assert channel.joins(stream="one", after=7)
+    channel.put(signed(3, 4))
+    assert not channel.joins(stream="one", after=7)

@@ -11,6 +11,8 @@ from carnet.guard.event_stream import Event
 from carnet.guard.feed_machine import SILENCE, FeedMachine, Listen, Poll, TakeSnapshot, UnknownFeedKeyError
 from carnet.guard.key_set import Response, Wait
 from carnet.guard.metadata import Metadata
+from carnet.guard.principal import Principal
+from carnet.guard.revocation import Revocation, RevocationView, Verdict
 from carnet.jose import KeySet, SigningKey
 
 ISSUER = "https://issuer.example"
@@ -277,3 +279,51 @@ def test_a_failure_is_told_once():
     assert [feed.machine.news(), feed.machine.news()] == ["no answer", None]
     feed.machine.failed("another", feed.at)
     assert feed.machine.news() == "another"
+
+
+def judged(feed, sid="s1"):
+    view = RevocationView(Revocation(), feed.machine.follower)
+    principal = Principal(issuer=ISSUER, subject="ann", client_id="app", token_id="f.1", expires_at=NOW, session_id=sid)
+    return view.judge("a token", principal, monotonic=feed.at)
+
+
+def test_a_relay_that_delays_everything_by_forty_seconds_never_passes_for_fresh(feed):
+    def delayed(*entries):
+        message = Message("one", 10, 10 + len(entries), feed.clocks["now"] - 40, entries)
+        return sign_message(message, issuer=ISSUER, key=SIGNING)
+
+    feed.at += 40
+    for _ in range(60):
+        feed.at += 5
+        assert feed.event(delayed())
+        assert feed.staleness == 40
+        assert judged(feed) is Verdict.STALE
+    assert feed.event(delayed(session("s1")))
+    assert judged(feed) is Verdict.TAKEN_BACK
+    assert judged(feed, "s2") is Verdict.STALE
+
+
+def test_a_relay_that_replays_what_was_said_does_not_make_it_fresher(feed):
+    said = [feed.message(session("s1")), feed.message(after=11)]
+    for token in said:
+        assert feed.event(token)
+    assert judged(feed, "s2") is Verdict.GOOD
+    for _ in range(7):
+        feed.at += 5
+        for token in said:
+            assert feed.event(token)
+    assert feed.staleness == 35
+    assert judged(feed, "s2") is Verdict.STALE
+    assert judged(feed) is Verdict.TAKEN_BACK
+
+
+def test_it_names_itself_and_the_keys_that_it_holds_and_comes_again_with_other_keys():
+    feed = Feed(name="orders 1")
+    feed.snapshot()
+    step = feed.machine.next(METADATA, feed.at, KEYS)
+    assert (place(step.url)["guard"], place(step.url)["keys"]) == ("orders 1", SIGNING.kid)
+    assert feed.event(feed.message())
+    assert not feed.event(feed.message(), keys=BOTH)
+    step = feed.machine.next(METADATA, feed.at, BOTH)
+    assert set(place(step.url)["keys"].split()) == {SIGNING.kid, NEXT.kid}
+    assert feed.event(feed.message(), keys=BOTH)

@@ -51,6 +51,7 @@ class Channel:
             or not message.after <= newest.message.sequence <= message.sequence
         ):
             self._kept.clear()
+            self._count += 1  # a place that nobody can be at
             self._stream = message.stream
         self._kept.append(signed)
         self._count += 1

@@ -47,13 +47,27 @@ class RunningIssuer:
 
 
 @contextmanager
-def running_issuer(data: Path) -> Iterator[RunningIssuer]:
-    """Run `carnet serve` on a free port until the block is left."""
-    port = free_port()
+def running_issuer(data: Path, *, port: int | None = None) -> Iterator[RunningIssuer]:
+    """Run `carnet serve` until the block is left, on a free port unless one is given."""
+    port = port or free_port()
     with _running("serve", "--data", str(data), "--port", str(port)) as process:
-        if not (process.stdout and process.stdout.readline()):
-            raise NotRunningError(_last_words(process))
+        _await_first_line(process)
         yield RunningIssuer(f"http://{HOST}:{port}", data, process)
+
+
+@contextmanager
+def running_relay(issuer: str, *, upstream: str | None = None) -> Iterator[str]:
+    """Run `carnet relay` on a free port until the block is left; the answer is its URL."""
+    port = free_port()
+    following = () if upstream is None else ("--upstream", upstream)
+    with _running("relay", "--issuer", issuer, "--port", str(port), *following) as process:
+        _await_first_line(process)
+        yield f"http://{HOST}:{port}"
+
+
+def _await_first_line(process: "subprocess.Popen[str]") -> None:
+    if not (process.stdout and process.stdout.readline()):
+        raise NotRunningError(_last_words(process))
 
 
 @dataclass(frozen=True, slots=True)

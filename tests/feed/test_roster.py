@@ -1,0 +1,84 @@
+"""Who listens, as an administrator sees it."""
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from carnet import outlet
+from carnet.feed.channel import Channel, Signed
+from carnet.feed.messages import Message
+from carnet.feed.roster import REMEMBERED, Introduction, Listener, Roster, checked_name, introduced
+from carnet.testing import Clock
+
+pytestmark = pytest.mark.anyio
+
+
+def listener(name="", *, polls=False, at=0):
+    return Listener(Introduction(name), "one", 1, since=at, told_at=at, polls=polls)
+
+
+def names(roster, at=0):
+    return [one.introduction.name for one in roster.listeners(at=at)]
+
+
+def test_one_that_streams_is_there_while_it_does():
+    roster = Roster()
+    with roster.entered(listener("a")), roster.entered(listener()), roster.entered(listener()):
+        assert names(roster) == ["", "", "a"]
+    assert names(roster) == []
+
+
+def test_one_that_polls_is_remembered_between_two_polls_and_since_its_first():
+    roster = Roster()
+    for at in (0, 30):
+        with roster.entered(listener("a", polls=True, at=at)):
+            pass
+    assert names(roster, at=30 + REMEMBERED - 1) == ["a"]
+    assert roster.listeners(at=30)[0].since == 0
+    assert names(roster, at=30 + REMEMBERED) == []
+
+
+def test_what_was_sent_moves_a_listener_on_and_never_back():
+    one = listener()
+    one.told(5, at=10)
+    one.told(3, at=20)
+    assert (one.sequence, one.told_at) == (5, 20)
+
+
+@pytest.mark.parametrize("name", ["", " a", "a" * 81, "na\u00efve", "a\nb", "\x7f"])
+def test_a_name_that_cannot_be_shown_is_none(name):
+    assert introduced(name, ()).name == ""
+    with pytest.raises(ValueError, match="printable"):
+        checked_name(name)
+
+
+def test_keys_that_cannot_be_shown_are_left_out_and_so_are_too_many():
+    assert introduced("a", ["k1", "", "k" * 101, "\u00e9", "k2"]).kids == ("k1", "k2")
+    assert len(introduced("a", [f"k{n}" for n in range(50)]).kids) == 16
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "name"),
+    [
+        ({"guard": "orders 1"}, {}, "orders 1"),
+        ({}, {"Carnet-Guard": "orders 2"}, "orders 2"),
+        ({"guard": "\u00e9"}, {}, ""),
+    ],
+)
+async def test_a_listener_is_entered_as_it_names_itself_and_gets_the_feed_whatever_it_is_called(query, headers, name):
+    channel, clock = Channel(), Clock()
+    channel.put(Signed(Message("one", 0, 1, clock.now()), "a token"))
+
+    async def follow(request):
+        return await outlet.follow(request, channel, clock.ambient)
+
+    transport = httpx2.ASGITransport(Starlette(routes=[Route("/revocations", follow)]))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+        place = {"stream": "one", "after": "0", "keys": "k1 k2"}
+        answer = await http.get("/revocations", params=place | query, headers=headers)
+    assert answer.json() == {"messages": ["a token"]}
+    seen = channel.roster.listeners(at=clock.now())
+    assert [(one.introduction.name, one.introduction.kids, one.sequence) for one in seen] == (
+        [(name, ("k1", "k2"), 1)] if name else []
+    )
