@@ -74,6 +74,14 @@ def test_a_client_with_keys_has_no_secret(carnet, tmp_path):
     assert "public" not in carnet("client", "list").out
 
 
+def test_a_profile_is_one_option(carnet):
+    made = carnet(
+        "client", "create", "Bank", "--profile", "fapi2", "--jwks", "https://bank.example/jwks", "--json"
+    ).json
+    assert (made["profile"], made["token_endpoint_auth_method"]) == ("fapi2", "private_key_jwt")
+    assert made["require_pushed_authorization_requests"] is made["dpop_bound_access_tokens"] is True
+
+
 @pytest.mark.parametrize("content", [None, "", "[]", '{"keys": 1, "keys": []}', '{"kty": "EC"}'])
 def test_a_file_that_holds_no_keys_exits_2(carnet, tmp_path, content):
     file = tmp_path / "keys.json"
@@ -92,6 +100,8 @@ def test_a_file_that_holds_no_keys_exits_2(carnet, tmp_path, content):
         (["Shop", "--grant", "password"], "grant type 'password' is none of"),
         (["Shop", "--public"], "A public client has no credentials of its own"),
         (["Shop", "--public", "--auth-method", "client_secret_post"], "--public goes with no --auth-method but none"),
+        (["Shop", "--profile", "fapi2"], "private_key_jwt: give jwks or jwks_uri"),
+        (["Shop", "--profile", "fapi1", "--jwks", "https://a.example/jwks"], "profile 'fapi1' is none of"),
         (["Shop", "--client-id", "no spaces"], "client_id 'no spaces' is not"),
         (["Shop", "--access-token-lifetime", "999999"], "access_token_lifetime is between"),
     ],

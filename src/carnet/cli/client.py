@@ -35,6 +35,11 @@ def add(subparsers: Any) -> None:
         metavar="M",
         help="token_endpoint_auth_method (default: client_secret_basic, private_key_jwt with --jwks, or none)",
     )
+    create.add_argument(
+        "--profile",
+        metavar="P",
+        help="fapi2, or fapi2-message-signing: keys, pushed requests, bound tokens and no less",
+    )
     create.add_argument("--jwks", metavar="FILE|URL", help="its public keys: a JWK Set, or the https URL of one")
     for option, field, metavar, summary in (
         ("--redirect-uri", "redirect_uris", "U", "compared exactly"),
@@ -94,6 +99,7 @@ def _create(arguments: Namespace) -> int:
         client_name=arguments.name,
         client_id=arguments.client_id,
         token_endpoint_auth_method=method,
+        profile=arguments.profile,
         **_keys(arguments.jwks),
         require_pushed_authorization_requests=arguments.require_par,
         require_signed_request_object=arguments.require_signed_request,

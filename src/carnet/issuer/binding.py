@@ -1,5 +1,6 @@
 """RFC 7800, RFC 9449 sections 5 and 10: the key that tokens are bound to, and the one that they must be asked for with."""
 
+from carnet.issuer import fapi
 from carnet.issuer.approval import Authorization, Confirmation
 from carnet.issuer.desk import Desk
 from carnet.issuer.dpop import spend
@@ -18,6 +19,8 @@ async def bind(proof: Dpop | None, authorization: Authorization, client: Client,
     proved: Confirmation = {} if proof is None else {"jkt": proof.thumbprint}
     if proof is None and client.dpop_bound_access_tokens:
         raise InvalidDpopProofError("The client is registered for tokens that are bound to a key: a proof is missing.")
+    if proof is not None and client.profile is not None and proof.alg not in fapi.ALGORITHMS:
+        raise InvalidDpopProofError(f"The client's profile allows proofs with {', '.join(fapi.ALGORITHMS)}.")
     person = authorization.person
     wanted = person.approval.confirmation if person is not None else None
     if wanted is not None and not wanted.items() <= proved.items():

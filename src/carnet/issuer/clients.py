@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from carnet.issuer import fapi
 from carnet.issuer.client_auth import CLIENT_AUTHENTICATIONS
 from carnet.issuer.client_keys import ALGORITHMS
 from carnet.issuer.client_secrets import seal_secret
@@ -50,6 +51,7 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     client_id: str | None = None
     """None: a new random one."""
     token_endpoint_auth_method: str = "client_secret_basic"
+    profile: str | None = None
     token_endpoint_auth_signing_alg: str | None = None
     jwks: dict[str, Any] | None = None
     jwks_uri: str | None = None
@@ -195,11 +197,12 @@ async def remove(desk: Desk, client_id: str, *, actor: str) -> bool:
 
 
 def validated(client: Client, config: Config) -> Client:
-    """Refuse what must not be registered (rule O5).
+    """Refuse what must not be registered (rule O5); the answer has all that the client's profile implies.
 
     Raises:
         ClientError: says what to do.
     """
+    client = fapi.applied(client)
     if not _CLIENT_ID.fullmatch(client.client_id):
         raise ClientError(f"client_id {client.client_id!r} is not 1 to 100 letters, digits, dots, dashes, underscores.")
     if not client.client_name.strip() or len(client.client_name) > 100 or not client.client_name.isprintable():
@@ -208,9 +211,10 @@ def validated(client: Client, config: Config) -> Client:
     _check_credentials(client)
     _check_keys(client, config)
     try:
+        fapi.check(client, config)
         check_policies(client, Egress(config))
         check_logout_uris(client, Egress(config))
-    except (PolicyError, LogoutUriError) as error:
+    except (fapi.ProfileError, PolicyError, LogoutUriError) as error:
         raise ClientError(str(error)) from None
     _check_uris(client)
     try:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from carnet.issuer.client_keys import ALGORITHMS
+from carnet.issuer import fapi
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import EgressError
 from carnet.issuer.storage.records import Client
@@ -63,7 +63,7 @@ async def opened(token: str, client: Client, desk: Desk) -> Parameters:
 def signing_algorithms(client: Client) -> tuple[str, ...]:
     """RFC 9101 section 10.2: the registered one alone, where one is registered."""
     registered = client.request_object_signing_alg
-    return ALGORITHMS if registered is None else (registered,)
+    return fapi.signing_algorithms(client) if registered is None else (registered,)
 
 
 def _pairs(name: str, value: Any) -> Iterable[tuple[str, str]]:

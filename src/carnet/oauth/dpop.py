@@ -29,12 +29,13 @@ class ProofError(Exception):
     """A proof that is refused; the message is for the log."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dpop:
     """A proof for one request. Whoever accepts it spends its identifier, so that it is not accepted twice."""
 
     thumbprint: str
     """RFC 7638: what `cnf.jkt` is compared with (section 6)."""
+    alg: str
     identifier: str = field(repr=False)
     """Its `jti`, which is one of its key's."""
     nonce: str | None = field(repr=False)
@@ -72,7 +73,13 @@ def check_proof(proof: str, *, method: str, url: str, at: Instant, access_token:
     nonce = claims.get("nonce")
     if nonce is not None and not isinstance(nonce, str):
         raise ProofError("the nonce is not a string")
-    return Dpop(proved.key.thumbprint(), claims["jti"], nonce, int(claims["iat"]) + MAX_AGE + LEEWAY + 1)
+    return Dpop(
+        thumbprint=proved.key.thumbprint(),
+        alg=proved.key.alg,
+        identifier=claims["jti"],
+        nonce=nonce,
+        until=int(claims["iat"]) + MAX_AGE + LEEWAY + 1,
+    )
 
 
 def token_hash(access_token: str) -> str:

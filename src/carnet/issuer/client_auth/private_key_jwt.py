@@ -1,5 +1,6 @@
 """RFC 7523 section 2.2, OpenID Connect Core section 9, `private_key_jwt`: an assertion signed with the client's private key."""
 
+from carnet.issuer import fapi
 from carnet.issuer.client_auth.assertion import check_assertion, presented_assertion
 from carnet.issuer.client_auth.method import Presented, UnprovedError
 from carnet.issuer.client_keys import ALGORITHMS
@@ -36,4 +37,4 @@ class PrivateKeyJwt:
 def signing_algorithms(client: Client) -> tuple[str, ...]:
     """OpenID Connect Dynamic Client Registration section 2: the registered one alone, where one is registered."""
     registered = client.token_endpoint_auth_signing_alg
-    return ALGORITHMS if registered is None else (registered,)
+    return fapi.signing_algorithms(client) if registered is None else (registered,)

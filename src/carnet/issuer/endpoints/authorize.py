@@ -13,6 +13,7 @@ from carnet.issuer.authorization_request import AuthorizationRequest, authorizat
 from carnet.issuer.browser import Visit, visit
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
+from carnet.issuer.fapi import code_lifetime
 from carnet.issuer.flow import LONGEST, Flow, open_flow, seal_flow
 from carnet.issuer.grants.authorization_code import CodeDocument
 from carnet.issuer.interaction import Interaction, needed
@@ -127,7 +128,7 @@ async def _code(
         sid=None if OFFLINE_ACCESS in asked.scope else session.sid,
         document=msgspec.json.encode(document),
         created_at=now,
-        expires_at=now + desk.config.lifetimes.code,
+        expires_at=now + code_lifetime(asked.back.client, desk.config),
     )
     if not await _store(artifact, pushed, desk):
         raise LoginRequiredError("The session has ended meanwhile.")

@@ -67,6 +67,8 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sealed_secret: bytes | None = None
     """The `client_secret` itself, sealed, for the one method that signs with it (`client_secret_jwt`)."""
     token_endpoint_auth_method: str = "none"
+    profile: str | None = None
+    """`fapi2` or `fapi2-message-signing`: a security profile, which implies several of the settings below (`fapi.py`)."""
     token_endpoint_auth_signing_alg: str | None = None
     """Of the assertions with which it authenticates; None: any that is allowed."""
     request_object_signing_alg: str | None = None
