@@ -5,10 +5,15 @@ import json
 import httpx2
 import pytest
 
+from carnet.feed.entries import OUTRIGHT, Entry, mark, pack
+from carnet.feed.epoch_map import TokenNames
+from carnet.feed.follower import Follower
+from carnet.feed.messages import Snapshot
 from carnet.guard import Checkpoint, RefusedRequestError, require
 from carnet.guard.checkpoint import BlockingCheckpoint
 from carnet.guard.introspection import Credentials
-from carnet.guard.revocation import Revocation
+from carnet.guard.principal import Principal
+from carnet.guard.revocation import Revocation, RevocationView, Verdict
 from carnet.testing import Clock
 from carnet.testing.issuer import FakeIssuer
 
@@ -263,3 +268,29 @@ async def test_an_issuer_that_does_not_answer_clearly_is_left_alone_for_a_while(
 async def test_credentials_do_not_print():
     assert "a secret" not in repr(CREDENTIALS)
     assert json.dumps(CREDENTIALS.client_id) in repr(CREDENTIALS).replace("'", '"')
+
+
+def test_a_look_up_while_another_thread_takes_another_stream_s_snapshot_uses_one_map_and_its_key(monkeypatch):
+    """Rule R24: marks under one stream's key, looked up in the other's map, would find nothing, and be remembered."""
+    principal = Principal(
+        issuer="i", subject="alice", client_id="shop", token_id="f.1", expires_at=9_000, session_id="s1"
+    )
+    follower, keys = Follower(), {"one": b"1" * 16, "two": b"2" * 16}
+
+    def take(stream, issued_at):
+        entry = Entry(mark("session", "s1", key=keys[stream]), OUTRIGHT, 9_000)
+        snapshot = Snapshot(stream=stream, key=keys[stream], sequence=1, issued_at=issued_at, packed=pack([entry]))
+        follower.take_snapshot(snapshot, at=issued_at, monotonic=float(issued_at))
+
+    take("one", 1_000)
+    view = RevocationView(Revocation(), follower)
+    original = TokenNames.marks
+
+    def meanwhile(names, key):
+        monkeypatch.undo()
+        take("two", 1_001)
+        return original(names, key)
+
+    monkeypatch.setattr(TokenNames, "marks", meanwhile)
+    assert view.judge("token", principal, monotonic=1_001.0) is Verdict.TAKEN_BACK
+    assert view.judge("token", principal, monotonic=1_001.0) is Verdict.TAKEN_BACK

@@ -54,15 +54,18 @@ class EpochMap:
     newer snapshot when `overlay` has grown.
     """
 
-    __slots__ = ("_columns", "_since", "generation")
+    __slots__ = ("_columns", "_since", "generation", "key")
 
-    def __init__(self, packed: bytes = b"", *, generation: int = 0) -> None:
-        """Read packed entries; `generation` is a number that no earlier map of this follower had.
+    def __init__(self, packed: bytes = b"", *, key: bytes = b"", generation: int = 0) -> None:
+        """Read packed entries, whose marks are made under the stream's `key`.
+
+        `generation` is a number that no earlier map of this follower had.
 
         Raises:
             MalformedError: those are not packed entries.
         """
         self._columns: Columns = unpack(packed)
+        self.key = key
         self._since: dict[Mark, tuple[int, Instant]] = {}
         self.generation = generation
         """Rises with each change: what was looked up under the same generation need not be looked up again."""

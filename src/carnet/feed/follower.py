@@ -40,14 +40,13 @@ class _Heard:
 class Follower:
     """One issuer's feed as it is known here."""
 
-    __slots__ = ("_heard", "_map", "clock_error", "key", "sequence", "stream", "wants_snapshot")
+    __slots__ = ("_heard", "_map", "clock_error", "sequence", "stream", "wants_snapshot")
 
     def __init__(self) -> None:
         self._map = EpochMap()
         self._heard: _Heard | None = None
         self.stream: str | None = None
         self.sequence = 0
-        self.key = b""
         self.wants_snapshot = True
         self.clock_error = 0
         """Seconds by which the newest signed time was ahead of our clock; above `CLOCK_ALARM`, a clock is wrong."""
@@ -64,12 +63,12 @@ class Follower:
 
     @property
     def entries(self) -> EpochMap:
-        """The map as it is."""
+        """The map as it is: with its key and its generation, so that another thread takes all three at once."""
         return self._map
 
     def marks(self, names: TokenNames) -> Marks:
-        """What a token is looked up under, until the stream changes (`key` is then another)."""
-        return names.marks(self.key)
+        """What a token is looked up under, until the stream changes: then the map has another key."""
+        return names.marks(self._map.key)
 
     def refuses(self, marks: Marks) -> bool:
         """Whether a token with these marks has been taken back, as far as is known here."""
@@ -77,7 +76,7 @@ class Follower:
 
     def taken_back(self, kind: str, value: str) -> bool:
         """Whether there is an entry of that kind for that name."""
-        return self.ready and mark(kind, value, key=self.key) in self._map
+        return self.ready and mark(kind, value, key=self._map.key) in self._map
 
     def staleness(self, *, monotonic: float) -> float | None:
         """Seconds since the newest signed time; None before the first snapshot."""
@@ -98,11 +97,11 @@ class Follower:
         elif self._heard is not None and snapshot.issued_at < self._heard.issued_at:
             raise RefusedError("The snapshot is of an older stream.")
         try:
-            fresh = EpochMap(snapshot.packed, generation=self._map.generation + 1)
+            fresh = EpochMap(snapshot.packed, key=snapshot.key, generation=self._map.generation + 1)
         except MalformedError as error:
             raise RefusedError(str(error)) from error
         self._map = fresh
-        self.stream, self.sequence, self.key = snapshot.stream, snapshot.sequence, snapshot.key
+        self.stream, self.sequence = snapshot.stream, snapshot.sequence
         self.wants_snapshot = False
         self._hear(snapshot.issued_at, at=at, monotonic=monotonic)
 

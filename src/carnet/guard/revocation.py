@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, TypeAlias
 
-from carnet.feed.epoch_map import Marks, TokenNames
+from carnet.feed.epoch_map import EpochMap, Marks, TokenNames
 from carnet.feed.follower import Follower
 from carnet.feed.roster import checked_name
 from carnet.guard.principal import Principal
@@ -72,19 +72,19 @@ class RevocationView:
         staleness = follower.staleness(monotonic=monotonic)
         if staleness is None:
             return Verdict.NOT_READY
-        looked = self._looked.get(token)
-        if looked is None or looked.generation != follower.generation:
-            looked = self._look_up(token, principal, looked)
-            if follower.refuses(looked.marks):
+        entries, looked = follower.entries, self._looked.get(token)
+        if looked is None or looked.generation != entries.generation:
+            looked = self._look_up(token, principal, looked, entries)
+            if entries.refuses(looked.marks):
                 self._looked.pop(token, None)
                 return Verdict.TAKEN_BACK
         return Verdict.GOOD if staleness <= self.settings.bound else Verdict.STALE
 
-    def _look_up(self, token: str, principal: Principal, looked: _Looked | None) -> _Looked:
+    def _look_up(self, token: str, principal: Principal, looked: _Looked | None, entries: EpochMap) -> _Looked:
         # The generation is read before the look-up: what is applied meanwhile, from another thread, makes it old.
-        generation, key = self._follower.generation, self._follower.key
+        generation, key = entries.generation, entries.key
         if looked is None or looked.key != key:
-            looked = _Looked(generation, key, self._follower.marks(names_of(principal)))
+            looked = _Looked(generation, key, names_of(principal).marks(key))
             if len(self._looked) >= self._remembered:
                 self._looked = {}
             self._looked[token] = looked

@@ -1,7 +1,7 @@
-r"""RFC 6265bis sections 4.2 and 5.8.3: the cookies of a request, each under exactly the name that the browser gave it.
+"""RFC 6265bis sections 4.2 and 5.8.3: the cookies of a request, each under exactly the name that the browser gave it.
 
-The usual parsers trim names as Unicode does and let the last of two win. A neighbouring host can set `\xa0__Host-session`, for
-which no browser keeps to the prefix: such a name must not become ours.
+The usual parsers trim names as Unicode does and let the last of two win. A neighbouring host can set a cookie whose name is
+`__Host-session` after a no-break space, for which no browser keeps to the prefix: such a name must not become ours.
 """
 
 from collections.abc import Iterable
