@@ -93,4 +93,4 @@ def test_a_key_that_cannot_verify_is_said_so(carnet, tmp_path):
     file.write_bytes(encode_object(SigningKey.from_secret(b"s" * 32, alg="HS256").to_jwk()))
     done = carnet("token", "explain", ISSUER.token(), "--guard-config", str(EXAMPLE), "--key", str(file))
     assert done.status == 1
-    assert done.out.splitlines()[-1].startswith("Refused (algorithm_not_allowed)")
+    assert done.out.splitlines()[-1].startswith("Refused (unknown_key)")

@@ -1,12 +1,13 @@
 """The gateway's settings are read strictly: what is unknown or could be meant in two ways is an error that says where it stands."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from carnet.cli.key_file import read_key
-from carnet.guard.gateway import GatewayConfigError, read_config
-from carnet.guard.gateway.config import parse_config
+from carnet.guard.gateway import GatewayConfig, GatewayConfigError, read_config
+from carnet.guard.gateway.config import IdentitySettings, RevocationSettings, RuleSettings, parse_config
 from carnet.jose import SigningKey
 from carnet.jose.strict_json import encode_object
 
@@ -151,3 +152,23 @@ def test_a_token_of_the_gateway_is_for_somebody(tmp_path, document):
     assert "for whom is the token?" in fault(document, identity=identity)
     named = [{"path": "/", "audience": "orders"}, {"path": "/public", "public": True}]
     assert parse_config(document | {"identity": identity, "rules": named}).signing_key() is not None
+
+
+PAGE = Path(__file__).parents[3] / "docs/how-to/put-a-gateway-in-front.md"
+
+
+def test_the_examples_in_the_documents_are_good(tmp_path):
+    settings, identity = re.findall(r"^```toml\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (tmp_path / "gateway-key.jwk").write_bytes(encode_object(SigningKey.generate("ES256").to_jwk()))
+    (tmp_path / "gateway.toml").write_text(settings + identity)
+    config = read_config(tmp_path / "gateway.toml")
+    assert (len(config.rules), config.identity.audience) == (5, "orders-service")
+
+
+def test_every_setting_is_described():
+    page = PAGE.read_text("utf-8")
+    tables = {"revocation": RevocationSettings, "identity": IdentitySettings}
+    names = set(GatewayConfig.__struct_fields__) - {*tables, "rules"}
+    names |= set(RuleSettings.__struct_fields__)
+    names |= {f"{table}.{field}" for table, kind in tables.items() for field in kind.__struct_fields__}
+    assert {name for name in names if f"`{name}`" not in page} == set()
