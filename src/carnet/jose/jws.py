@@ -4,8 +4,9 @@ Each serialization has functions of its own, and none of them guesses (rules J12
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from carnet.jose import base64url
 from carnet.jose.algorithms import signature_algorithm
@@ -24,8 +25,7 @@ UNDERSTOOD = ("b64",)
 """The extensions that the JWS functions process; a JWT has none (RFC 7797 section 7)."""
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedContent:
+class VerifiedContent(Struct, frozen=True):
     """Content and the header that the same signature covers."""
 
     header: JsonObject

@@ -3,15 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    KeySerializationEncryption,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
-
 from carnet.jose import pem as encodings
 from carnet.jose.algorithms import signature_algorithm
 from carnet.jose.algorithms.signature import SignatureAlgorithm
@@ -82,23 +73,20 @@ class VerifyingKey:
 
     def to_jwk(self) -> dict[str, Any]:
         """The public JWK, with `alg`, `use` and `kid`; raises InvalidKeyError for a secret, which has no public form."""
-        if self._algorithm.key_type is OCT:
-            raise InvalidKeyError("A secret has no public form; nothing of it is written.")
-        return _named(self._algorithm.key_type.dump_public(self._material), self)
+        return _named(self._algorithm.key_type.dump_public(self._published()), self)
 
     def to_pem(self) -> bytes:
         """RFC 7468 section 13: the SubjectPublicKeyInfo; raises InvalidKeyError for a secret."""
-        return self._encode(Encoding.PEM)
+        return encodings.public_to_pem(self._published())
 
     def to_der(self) -> bytes:
         """RFC 5280 section 4.1: the SubjectPublicKeyInfo; raises InvalidKeyError for a secret."""
-        return self._encode(Encoding.DER)
+        return encodings.public_to_der(self._published())
 
-    def _encode(self, encoding: Encoding) -> bytes:
+    def _published(self) -> Any:
         if self._algorithm.key_type is OCT:
             raise InvalidKeyError("A secret has no public form; nothing of it is written.")
-        encoded: bytes = self._material.public_bytes(encoding, PublicFormat.SubjectPublicKeyInfo)
-        return encoded
+        return self._material
 
     def thumbprint(self) -> str:
         """RFC 7638: the base64url of the SHA-256 thumbprint. That of a secret is a secret's digest: keep it to yourself."""
@@ -187,18 +175,16 @@ class SigningKey:
 
     def to_pem(self, *, password: bytes | None = None) -> bytes:
         """RFC 5958 in PEM, encrypted if a password is given; raises InvalidKeyError for a secret."""
-        return self._encode(Encoding.PEM, password)
+        return encodings.private_to_pem(self._asymmetric(), password)
 
     def to_der(self, *, password: bytes | None = None) -> bytes:
         """RFC 5958 in DER, encrypted if a password is given; raises InvalidKeyError for a secret."""
-        return self._encode(Encoding.DER, password)
+        return encodings.private_to_der(self._asymmetric(), password)
 
-    def _encode(self, encoding: Encoding, password: bytes | None) -> bytes:
+    def _asymmetric(self) -> Any:
         if self._algorithm.key_type is OCT:
             raise InvalidKeyError("A secret has no such form: write its JWK.")
-        encryption: KeySerializationEncryption = BestAvailableEncryption(password) if password else NoEncryption()
-        encoded: bytes = self._material.private_bytes(encoding, PrivateFormat.PKCS8, encryption)
-        return encoded
+        return self._material
 
     def thumbprint(self) -> str:
         """RFC 7638, of the public key."""

@@ -1,12 +1,12 @@
 """A bounded memory of verified tokens, so that one that comes again costs a look-up and not a signature."""
 
-from typing import NamedTuple
+from msgspec import Struct
 
 from carnet.jose.keys import VerifyingKey
 from carnet.jose.verified import Verified
 
 
-class Entry(NamedTuple):
+class Entry(Struct, frozen=True):
     """What must still hold when the token comes again."""
 
     verified: Verified

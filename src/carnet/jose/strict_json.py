@@ -6,7 +6,6 @@ exactly two quotation marks for each of them unless a member was dropped or a st
 counts differ does a second, exact parse decide.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any, NoReturn, TypeAlias
@@ -144,6 +143,8 @@ def _frozen(value: dict[str, Any] | list[Any], depth: int) -> tuple[JsonValue, i
 
 
 def _refuse_duplicates(source: bytes) -> None:
+    import json  # noqa: PLC0415 - hardly any token comes here
+
     try:
         json.loads(source, object_pairs_hook=_unique)
     except RecursionError:

@@ -1,8 +1,9 @@
 """RFC 7638, RFC 9278: a key's thumbprint and its URI."""
 
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any
+
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from carnet.jose import base64url
 from carnet.jose.errors import InvalidKeyError, shown
@@ -25,7 +26,9 @@ def jwk_thumbprint(jwk: Mapping[str, Any]) -> str:
     members = {name: jwk.get(name) for name in _IDENTITIES[kty]}
     if not all(isinstance(value, str) for value in members.values()):
         raise InvalidKeyError(f"A thumbprint needs the members {', '.join(members)} as strings (RFC 7638 section 3.2).")
-    return base64url.text(sha256(encode_object(members)).digest())
+    digest = Hash(SHA256())
+    digest.update(encode_object(members))
+    return base64url.text(digest.finalize())
 
 
 def thumbprint_uri(thumbprint: str) -> str:

@@ -3,8 +3,6 @@
 `ES256` and `ESP256` are the same computation under two names. A key is bound to one of them and refuses the other's tokens.
 """
 
-from dataclasses import dataclass
-
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import (
     ECDSA,
@@ -22,8 +20,7 @@ from carnet.jose.key_types.elliptic_curve import CURVES, crv
 _INTEGER, _SEQUENCE, _ONE_LENGTH_OCTET = 0x02, 0x30, 0x81
 
 
-@dataclass(frozen=True, slots=True)
-class Ecdsa(SignatureAlgorithm):
+class Ecdsa(SignatureAlgorithm, frozen=True):
     """Keys on one curve, a signature of the two numbers r and s at their full lengths (RFC 7518 section 3.4)."""
 
     digest: HashAlgorithm

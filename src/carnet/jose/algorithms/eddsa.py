@@ -5,7 +5,6 @@ new tokens RFC 9864 wants the latter. A key for `EdDSA` is one on Ed25519 when i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey, Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -22,8 +21,7 @@ _PRIVATE: dict[str, type[Ed25519PrivateKey | Ed448PrivateKey]] = {
 _PUBLIC: dict[str, type[Ed25519PublicKey | Ed448PublicKey]] = {"Ed25519": Ed25519PublicKey, "Ed448": Ed448PublicKey}
 
 
-@dataclass(frozen=True, slots=True)
-class Eddsa(SignatureAlgorithm):
+class Eddsa(SignatureAlgorithm, frozen=True):
     """Keys on one of `curves`; the first is the one to generate."""
 
     curves: tuple[str, ...]

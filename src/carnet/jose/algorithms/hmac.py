@@ -1,8 +1,6 @@
 """RFC 7518 section 3.2: HMAC with SHA-2."""
 
-from dataclasses import dataclass
-from hmac import compare_digest
-
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.hmac import HMAC
 
@@ -12,8 +10,7 @@ from carnet.jose.errors import InvalidKeyError
 from carnet.jose.key_types import OCT, KeyType, Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Hmac(SignatureAlgorithm):
+class Hmac(SignatureAlgorithm, frozen=True):
     """One secret both signs and verifies."""
 
     digest: HashAlgorithm
@@ -49,10 +46,16 @@ class Hmac(SignatureAlgorithm):
         return sign
 
     def verifier(self, material: Secret) -> Verify:
-        sign = self.signer(material)
+        keyed = HMAC(material.value, self.digest)
 
         def verify(data: bytes, signature: bytes) -> bool:
-            return compare_digest(sign(data), signature)
+            mac = keyed.copy()
+            mac.update(data)
+            try:
+                mac.verify(signature)  # in constant time (rule J23)
+            except InvalidSignature:
+                return False
+            return True
 
         return verify
 

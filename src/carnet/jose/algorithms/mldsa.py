@@ -4,16 +4,13 @@ They are long: 2,420, 3,309 and 4,627 octets, so that a token is 3.3 to 6.3 kB a
 cookie, and many servers take at most 8 kB of headers in all: such a token breaks both. Ask for it where the way is known.
 """
 
-from dataclasses import dataclass
-
 from carnet.jose.algorithms.raw_signature import raw_verifier
 from carnet.jose.algorithms.signature import Sign, SignatureAlgorithm, Verify, expect
 from carnet.jose.key_types import AKP, KeyType
 from carnet.jose.key_types.algorithm_pair import PARAMETER_SETS, MldsaPrivateKey, MldsaPublicKey
 
 
-@dataclass(frozen=True, slots=True)
-class Mldsa(SignatureAlgorithm):
+class Mldsa(SignatureAlgorithm, frozen=True):
     """Keys of one parameter set; the context string is empty (RFC 9964 section 4)."""
 
     signature_length: int

@@ -1,7 +1,5 @@
 """RFC 7518 sections 3.3 and 3.5: RSASSA-PKCS1-v1_5 and RSASSA-PSS."""
 
-from dataclasses import dataclass
-
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, AsymmetricPadding, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
@@ -12,8 +10,7 @@ from carnet.jose.key_types import RSA, KeyType
 from carnet.jose.key_types.rsa import check
 
 
-@dataclass(frozen=True, slots=True)
-class Rsa(SignatureAlgorithm):
+class Rsa(SignatureAlgorithm, frozen=True):
     """Keys of 2048 to 8192 bits."""
 
     padding: AsymmetricPadding

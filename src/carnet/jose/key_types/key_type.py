@@ -1,15 +1,15 @@
 """RFC 7517 section 4.1, RFC 7518 section 6: what each `kty` has to offer."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from carnet.jose.base64url import decode_text
 from carnet.jose.errors import InvalidKeyError, MalformedError, shown
 
 
-@dataclass(frozen=True, slots=True)
-class KeyType:
+class KeyType(Struct, frozen=True):
     """One family of keys. `material` is what the cryptographic library works with, or a `Secret`."""
 
     kty: str

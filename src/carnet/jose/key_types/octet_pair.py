@@ -1,12 +1,13 @@
 """RFC 8037 section 2: keys on the curves of RFC 8032 and RFC 7748 (`OKP`)."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey, Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x448 import X448PrivateKey, X448PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from msgspec import Struct
 
 from carnet.jose.base64url import text
 from carnet.jose.errors import InvalidKeyError
@@ -16,7 +17,7 @@ PrivateOctets: TypeAlias = Ed25519PrivateKey | Ed448PrivateKey | X25519PrivateKe
 PublicOctets: TypeAlias = Ed25519PublicKey | Ed448PublicKey | X25519PublicKey | X448PublicKey
 
 
-class Curve(NamedTuple):
+class Curve(Struct, frozen=True):
     """The two classes of keys on a curve."""
 
     private: type[PrivateOctets]
