@@ -64,7 +64,7 @@ def begin(ask: Ask, running: RunningIssuer, method: str, *options: str) -> str:
     )
 
 
-@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "none"])
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "client_secret_jwt", "none"])
 def test_openid_client_completes_discovery_code_pkce_userinfo_refresh_and_revocation(running, ask, method):
     with HttpBrowser(stop=lambda url: url.startswith(CALLBACK)) as browser:
         browser.open(begin(ask, running, method))
@@ -93,3 +93,28 @@ def test_openid_client_gets_and_introspects_a_token_of_its_own(running, ask):
     said = ask("own_token", resource="stock")
     assert said["active"]
     assert said["aud"] == "stock"
+
+
+def test_openid_client_signs_pushes_and_binds_what_fapi_2_wants(running, ask, tmp_path):
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps(ask("keys")))
+    registered = running.command(
+        *("client", "create", "bank", "--profile", "fapi2-message-signing"),
+        *("--jwks", str(keys), "--redirect-uri", CALLBACK, "--first-party"),
+    )
+    url = ask(
+        "begin_signed",
+        issuer=running.url,
+        client_id=registered["client_id"],
+        redirect_uri=CALLBACK,
+        scope="openid profile email",
+    )
+    with HttpBrowser(stop=lambda url: url.startswith(CALLBACK)) as browser:
+        browser.open(url)
+        browser.submit(to="/login", email=EMAIL, password=PASSWORD)
+        assert browser.stopped_at is not None, browser.page.text
+        done = ask("finish_signed", landed=browser.stopped_at)
+    assert done["parameters"] == ["response"]
+    assert done["token_type"].lower() == "dpop"
+    assert done["userinfo"]["email"] == EMAIL
+    assert done["bare"] == "invalid_dpop_proof"

@@ -3,11 +3,12 @@
 import { createInterface } from 'node:readline'
 import * as client from 'openid-client'
 
-let config, checks, redirectUri
+let config, checks, redirectUri, keys, dpop
 
 const methods = {
   client_secret_basic: client.ClientSecretBasic,
   client_secret_post: client.ClientSecretPost,
+  client_secret_jwt: client.ClientSecretJwt,
   none: client.None,
 }
 
@@ -49,6 +50,54 @@ const deeds = {
       afterwards,
       end_session: client.buildEndSessionUrl(config, { post_logout_redirect_uri: redirectUri }).href,
     }
+  },
+  // FAPI 2.0 Message Signing: a key of its own, a signed and pushed request, a bound code, a signed answer, bound tokens.
+  async keys() {
+    keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify'])
+    const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', keys.publicKey)
+    return { keys: [{ kty, crv, x, y, kid: 'peer', use: 'sig', alg: 'ES256' }] }
+  },
+  async begin_signed({ issuer, client_id, redirect_uri, scope }) {
+    const key = { key: keys.privateKey, kid: 'peer' }
+    const options = { execute: [client.allowInsecureRequests, client.useJwtResponseMode] }
+    config = await client.discovery(new URL(issuer), client_id, {}, client.PrivateKeyJwt(key), options)
+    dpop = client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256'))
+    checks = {
+      pkceCodeVerifier: client.randomPKCECodeVerifier(),
+      expectedState: client.randomState(),
+      expectedNonce: client.randomNonce(),
+    }
+    const signed = await client.buildAuthorizationUrlWithJAR(
+      config,
+      {
+        redirect_uri,
+        scope,
+        state: checks.expectedState,
+        nonce: checks.expectedNonce,
+        code_challenge: await client.calculatePKCECodeChallenge(checks.pkceCodeVerifier),
+        code_challenge_method: 'S256',
+      },
+      key,
+    )
+    const url = await client.buildAuthorizationUrlWithPAR(config, signed.searchParams, { DPoP: dpop })
+    return url.href
+  },
+  async finish_signed({ landed }) {
+    const options = { DPoP: dpop }
+    const tokens = await client.authorizationCodeGrant(
+      config,
+      new URL(landed),
+      { ...checks, idTokenExpected: true },
+      undefined,
+      options,
+    )
+    const { sub } = tokens.claims()
+    const userinfo = await client.fetchUserInfo(config, tokens.access_token, sub, options)
+    const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token, undefined, options)
+    const bare = await client
+      .refreshTokenGrant(config, refreshed.refresh_token)
+      .then(() => 'let in', (error) => error.error)
+    return { token_type: refreshed.token_type, userinfo, parameters: [...new URL(landed).searchParams.keys()], bare }
   },
   async own_token({ resource }) {
     const tokens = await client.clientCredentialsGrant(config, resource ? { resource } : {})
