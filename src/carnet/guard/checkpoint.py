@@ -1,5 +1,6 @@
 """A guard without a framework: from a request's headers to a principal, or to the reason why not. Adapters are thin around it."""
 
+import asyncio
 import logging
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from carnet.guard.refusal import Refused, RefusedRequestError, invalid_token, un
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
 from carnet.guard.revocation import Revocation, RevocationView, Verdict
 from carnet.guard.verifier import ALGORITHMS, UnknownKeyRefusedError, Verifier
+from carnet.jose import KeySet
 from carnet.oauth.dpop import SCHEME
 
 _log = logging.getLogger("carnet.guard")
@@ -140,20 +142,25 @@ class _Checkpoint:
         try:
             presented = presented_token(authorizations, query=query)
             token, bound = presented.token, presented.bound
-            if self._source.held() is None:
+            keys = self._source.held()
+            if keys is None:
                 yield Need.KEYS
+                keys = self._held()
+            now = self._ambient.now()
             try:
-                principal = self._recognise(token)
+                principal = self.verifier.verify(token, at=now, keys=keys)
             except UnknownKeyRefusedError as error:
                 yield MissingKey(error.kid)
-                principal = self._recognise(token)
+                now = self._ambient.now()
+                principal = self.verifier.verify(token, at=now, keys=self._held())
             if bound:
-                check_possession(possession, token, principal, self._proofs, at=self._ambient.now())
+                check_possession(possession, token, principal, self._proofs, at=now)
             else:
                 refuse_unproved(principal)
             if self._view is not None and self._feed is not None and self._feed.follows(self._source.metadata):
                 yield from self._look_up(self._view, token, principal, requirement)
-            self._permit(principal, requirement)
+            if requirement.rules:
+                self._permit(principal, requirement)
         except RefusedRequestError as error:
             log(error.refused)
             if bound:
@@ -200,14 +207,14 @@ class _Checkpoint:
         if isinstance(verdict, Refused):
             raise RefusedRequestError(verdict)
 
-    def _recognise(self, token: str) -> Principal:
+    def _held(self) -> KeySet:
         keys = self._source.held()
         if keys is None:
             why = self._source.last_failure or "no answer has come yet"
             raise RefusedRequestError(
                 unready(f"There is no key set of {self.verifier.issuer}: {why}", retry_after=_RETRY_SECONDS)
             )
-        return self.verifier.verify(token, at=self._ambient.now(), keys=keys)
+        return keys
 
 
 class Checkpoint(_Checkpoint):
@@ -246,8 +253,10 @@ class Checkpoint(_Checkpoint):
 
     def start(self) -> None:
         """Fetch keys and follow the feed in the background, in the running loop; without effect if that is done already."""
-        self._source.start()
-        if self._following is not None:
+        loop = asyncio.get_running_loop()
+        if not self._source.runs_in(loop):
+            self._source.start()
+        if self._following is not None and not self._following.runs_in(loop):
             self._following.start()
 
     async def stop(self) -> None:

@@ -59,8 +59,13 @@ class AsyncKeySource(KeySource):
     def start(self) -> None:
         """Begin to refresh in the background, in the running loop; without effect if that is done already."""
         loop = asyncio.get_running_loop()
-        if self._task is None or self._task.done() or self._task.get_loop() is not loop:
+        if not self.runs_in(loop):
             self._task = loop.create_task(self._refresh(), name="carnet-key-set")
+
+    def runs_in(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether that goes on in this loop."""
+        task = self._task
+        return task is not None and not task.done() and task.get_loop() is loop
 
     async def stop(self) -> None:
         """End the background task; what is held stays."""
