@@ -8,9 +8,9 @@ import pytest
 
 from carnet.feed.roster import Introduction, Listener
 from carnet.issuer.accounts import invitations, people
-from carnet.issuer.admin import FRESH
 from carnet.issuer.endpoints import account as account_endpoints
 from carnet.issuer.endpoints import admin as admin_endpoints
+from carnet.issuer.freshness import FRESH
 from carnet.issuer.storage.records import Revocation
 
 from .conftest import ISSUER, PASSWORD, Issuer, fields

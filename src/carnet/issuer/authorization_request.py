@@ -19,7 +19,7 @@ from carnet.issuer.response_modes.jwt import sign_response
 from carnet.issuer.response_modes.mode import ResponseMode
 from carnet.issuer.storage.records import Client
 from carnet.jose import SigningKey
-from carnet.oauth import pkce, redirect_uri, scope
+from carnet.oauth import acr, pkce, redirect_uri, scope
 from carnet.oauth.errors import (
     InvalidRequestError,
     InvalidScopeError,
@@ -73,6 +73,8 @@ class AuthorizationRequest:
     nonce: str | None = field(repr=False)
     prompt: frozenset[str]
     max_age: int | None
+    acr_values: tuple[str, ...]
+    """RFC 9470: one of them is wanted; empty: any strength will do."""
     dpop_jkt: str | None
     """RFC 9449 section 10: the key that the code is bound to."""
     subject: str | None
@@ -128,6 +130,7 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
         nonce=parameters.get("nonce"),
         prompt=_prompt(parameters),
         max_age=_max_age(parameters),
+        acr_values=acr.asked(parameters.get("acr_values")),
         dpop_jkt=_dpop_jkt(parameters),
         subject=await _hinted_subject(parameters, desk),
     )

@@ -16,6 +16,7 @@ from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.refusals import RefusalError
 from carnet.issuer.revoking import entry
 from carnet.issuer.storage.records import Account, Digest, Session
+from carnet.oauth import acr
 from carnet.oauth.cookie_header import cookies
 from carnet.oauth.errors import InvalidRequestError
 from carnet.oauth.parameters import Parameters, parse
@@ -79,7 +80,7 @@ def alive(session: Session, config: Config, *, at: Instant) -> bool:
 
 
 async def sign_in(
-    request: Request, desk: Desk, visit: Visit, account: Account, *, amr: tuple[str, ...], acr: str | None = None
+    request: Request, desk: Desk, visit: Visit, account: Account, *, amr: tuple[str, ...]
 ) -> Visit:
     """Start a session, once every proof has been given (rule O9).
 
@@ -97,7 +98,7 @@ async def sign_in(
         subject=account.subject,
         auth_time=now,
         amr=amr,
-        acr=acr,
+        acr=acr.reached(amr),
         created_at=now,
         seen_at=now,
         expires_at=now + desk.config.lifetimes.session,

@@ -7,6 +7,7 @@ from carnet.issuer.authorization_request import AuthorizationRequest
 from carnet.issuer.flow import Flow
 from carnet.issuer.rotation import authenticates
 from carnet.issuer.storage.records import Consent, Session
+from carnet.oauth import acr
 from carnet.oauth.errors import (
     ConsentRequiredError,
     LoginRequiredError,
@@ -19,15 +20,25 @@ class Interaction(Enum):
     """The value is the path of the page."""
 
     LOGIN = "login"
+    SECOND_PROOF = "login/second"
+    SECOND_FACTOR = "account/second-factor"
+    """There is none yet: it is set up, and proved by that."""
     CONSENT = "consent"
 
 
 def needed(
-    asked: AuthorizationRequest, session: Session | None, consent: Consent | None, *, flow: Flow | None, at: Instant
+    asked: AuthorizationRequest,
+    session: Session | None,
+    consent: Consent | None,
+    *,
+    flow: Flow | None,
+    at: Instant,
+    second_factor: bool,
 ) -> Interaction | None:
     """The next page; None: the request can be answered for the account that is signed in.
 
     `flow` is the request's own, if it has been to our pages already: what has happened since it began counts for it.
+    `second_factor`: whether the account that is signed in has one.
 
     Raises:
         LoginRequiredError, ConsentRequiredError: something is needed, and `prompt=none` forbids to ask for it; or the person
@@ -35,6 +46,9 @@ def needed(
     """
     if _login_needed(asked, session, flow, at=at):
         return _unless_silent(asked, Interaction.LOGIN, LoginRequiredError("Nobody suitable is signed in."))
+    if session is not None and _stronger_needed(asked, session):
+        page = Interaction.SECOND_PROOF if second_factor else Interaction.SECOND_FACTOR
+        return _unless_silent(asked, page, LoginRequiredError("The person has to give a second proof."))
     if _consent_needed(asked, consent, flow):
         return _unless_silent(asked, Interaction.CONSENT, ConsentRequiredError("The person has to be asked."))
     return None
@@ -59,6 +73,11 @@ def _login_needed(asked: AuthorizationRequest, session: Session | None, flow: Fl
     if asked.prompt & {"login", "select_account"} or asked.max_age == 0:  # whoever signs in has chosen an account
         return True
     return asked.max_age is not None and at - session.auth_time > asked.max_age
+
+
+def _stronger_needed(asked: AuthorizationRequest, session: Session) -> bool:
+    """RFC 9470 section 5: what is asked for and can be had is not passed over, though Core calls `acr_values` voluntary."""
+    return bool(asked.acr_values) and acr.met(session.acr, asked.acr_values) is None
 
 
 def _consent_needed(asked: AuthorizationRequest, consent: Consent | None, flow: Flow | None) -> bool:

@@ -12,7 +12,7 @@ from carnet.issuer.endpoints.userinfo import CLAIMS
 from carnet.issuer.grants import GRANTS
 from carnet.issuer.pages import LANGUAGES
 from carnet.issuer.response_modes import RESPONSE_MODES
-from carnet.oauth import dpop, pkce
+from carnet.oauth import acr, dpop, pkce
 
 
 def describe(config: Config, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
@@ -39,6 +39,7 @@ def describe(config: Config, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "authorization_response_iss_parameter_supported": True,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [config.signing_algorithm],
+        "acr_values_supported": list(acr.VALUES),
         "claim_types_supported": ["normal"],
         "claims_supported": ["iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", *CLAIMS],
         "prompt_values_supported": list(PROMPTS),

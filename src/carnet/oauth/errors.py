@@ -120,6 +120,12 @@ class LoginRequiredError(OAuthError):
     code = "login_required"
 
 
+class UnmetAuthenticationRequirementsError(OAuthError):
+    """OpenID Connect Core Error Code unmet_authentication_requirements, RFC 9470 section 5."""
+
+    code = "unmet_authentication_requirements"
+
+
 class ConsentRequiredError(OAuthError):
     code = "consent_required"
 

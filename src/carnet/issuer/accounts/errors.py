@@ -66,6 +66,22 @@ class LinkSpentError(PersonError):
     sentence = "This link has been used, has expired or was replaced by a newer one: ask for a new one."
 
 
+class AlreadyEnrolledError(PersonError):
+    key = "already_enrolled"
+    sentence = "This account has a second factor already: remove that first."
+
+
+class NotEnrolledError(PersonError):
+    key = "not_enrolled"
+    sentence = "This account has no second factor."
+
+
+class WrongCodeError(PersonError):
+    key = "wrong_code"
+    field = "code"
+    sentence = "The code is not right, or has been used: take the next one that the app shows."
+
+
 class ContentionError(PersonError):
     key = "contention"
     sentence = "The account was being changed by somebody else at the same time: look at it and try again."

@@ -79,7 +79,7 @@ async def set_roles(desk: Desk, subject: str, roles: Iterable[str], *, by: Actor
             return account
         return replace(account, roles=wanted, epoch=account.epoch + 1 if revoking else account.epoch)
 
-    before, after = await _change(desk, subject, alter, guarded=ADMIN not in wanted, revoking=revoking)
+    before, after = await change(desk, subject, alter, guarded=ADMIN not in wanted, revoking=revoking)
     if before.roles != after.roles:
         await note(desk, "roles.changed", after, by, before=list(before.roles), after=list(after.roles))
     return after
@@ -88,7 +88,7 @@ async def set_roles(desk: Desk, subject: str, roles: Iterable[str], *, by: Actor
 async def disable(desk: Desk, subject: str, *, by: Actor) -> Account:
     """Shut an account: its sessions and everything that its apps hold end at once."""
     now = desk.ambient.now()
-    before, after = await _change(
+    before, after = await change(
         desk,
         subject,
         lambda account: (
@@ -104,7 +104,7 @@ async def disable(desk: Desk, subject: str, *, by: Actor) -> Account:
 
 async def enable(desk: Desk, subject: str, *, by: Actor) -> Account:
     """Open a disabled account again. What ended when it was disabled stays ended."""
-    before, after = await _change(desk, subject, lambda account: replace(account, disabled_at=None))
+    before, after = await change(desk, subject, lambda account: replace(account, disabled_at=None))
     if before.disabled_at is not None:
         await note(desk, "account.enabled", after, by)
     return after
@@ -197,18 +197,28 @@ async def add(
 
 async def change_password(desk: Desk, subject: str, alter: Callable[[Account], Account], *, by: Actor) -> Account:
     """Swap the account as `alter` has it, with its new password, and sign the person out everywhere."""
-    _, account = await _change(desk, subject, alter)
+    _, account = await change(desk, subject, alter)
     await desk.store.sessions.end_all(subject, at=desk.ambient.now(), lifetime=entry_lifetime(desk.config))
     await note(desk, "password.set", account, by)
     return await get(desk, subject)
 
 
-async def _change(
-    desk: Desk, subject: str, alter: Callable[[Account], Account], *, guarded: bool = False, revoking: bool = False
+async def change(
+    desk: Desk,
+    subject: str,
+    alter: Callable[[Account], Account],
+    *,
+    guarded: bool = False,
+    revoking: bool = False,
+    informing: bool = True,
 ) -> tuple[Account, Account]:
-    """Read, alter and swap until nobody came between.
+    """Read, alter and swap until nobody came between; the answer is the account before and after.
 
-    `guarded`: the change would take an administrator away. `revoking`: it raises the epoch.
+    `guarded`: the change would take an administrator away. `revoking`: it raises the epoch. `informing`: it changes what
+    apps are told (OpenID Connect Core section 5.1, `updated_at`).
+
+    Raises:
+        PersonError: and whatever `alter` raises.
     """
     for _ in range(_ATTEMPTS):
         before = await get(desk, subject)
@@ -218,7 +228,7 @@ async def _change(
         if guarded:
             await _keep_an_administrator(desk, before)
         now = desk.ambient.now()
-        after = replace(after, updated_at=now)
+        after = replace(after, updated_at=now) if informing else after
         revocations: Sequence[Revocation] = (
             (entry("subject", subject, desk.config, at=now, epoch=after.epoch),) if revoking else ()
         )

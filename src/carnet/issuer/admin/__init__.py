@@ -7,13 +7,11 @@ from starlette.requests import Request
 from carnet.issuer.accounts.people import ADMIN, Actor
 from carnet.issuer.browser import Visit, visit
 from carnet.issuer.desk import Desk
+from carnet.issuer.freshness import fresh
 from carnet.issuer.http_security import written_address
 from carnet.issuer.login.returning import sign_in_url
 from carnet.issuer.refusals import RefusalError, SeeOtherError
 from carnet.issuer.storage.records import Account, Session
-
-FRESH = 900
-"""Seconds after a sign-in during which changes are made without a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Administrator:
     session: Session
     address: str | None
     fresh: bool
-    """Whether they have proved who they are within the last `FRESH` seconds."""
+    """Whether they have just proved who they are (`freshness.py`)."""
 
     @property
     def actor(self) -> Actor:
@@ -44,12 +42,12 @@ async def administrator(request: Request, desk: Desk, *, back: str) -> Administr
         raise SeeOtherError(sign_in_url(desk, seen, back))
     if ADMIN not in seen.account.roles:
         raise RefusalError(403, "not_administrator")
-    fresh = desk.ambient.now() - seen.session.auth_time < FRESH
-    return Administrator(seen, seen.account, seen.session, written_address(request, desk.config), fresh)
+    recent = fresh(seen.account, seen.session, at=desk.ambient.now())
+    return Administrator(seen, seen.account, seen.session, written_address(request, desk.config), recent)
 
 
 async def acting_administrator(request: Request, desk: Desk, *, back: str) -> Administrator:
-    """Let an administrator in to change something: they have proved who they are within the last `FRESH` seconds.
+    """Let an administrator in to change something: they have just proved who they are.
 
     Raises:
         SeeOtherError, RefusalError: as `administrator`; and to the sign-in where the proof is too old.

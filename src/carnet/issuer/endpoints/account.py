@@ -27,11 +27,12 @@ from carnet.issuer.login.returning import sign_in_url
 from carnet.issuer.refusals import SeeOtherError, page
 from carnet.issuer.signed_out import frames_of, signed_out
 from carnet.issuer.storage.records import Account, Session
+from carnet.oauth import acr
 from carnet.oauth.parameters import Parameters
 
 PURPOSE = "account"
 
-NOTICES = ("password_changed", "session_ended", "app_revoked")
+NOTICES = ("password_changed", "session_ended", "app_revoked", "second_factor_removed")
 """What `done` may say; each is a sentence `notice.<done>`."""
 
 
@@ -43,8 +44,10 @@ async def show(request: Request, desk: Desk) -> Response:
 
 @page
 async def change_password(request: Request, desk: Desk) -> Response:
-    """The one session that this browser gets anew is all that remains of the old ones."""
+    """The one session that this browser gets anew is all that remains of the old ones, and is as strong as this one."""
     seen, account, session, form = await _asked(request, desk)
+    if account.totp is not None and session.acr != acr.TWO_FACTORS:  # rule O9
+        raise SeeOtherError(sign_in_url(desk, seen, "/account"))
     new = form.get("new_password") or ""
     if new != (form.get("repeated") or ""):
         return await _page(request, desk, seen, account, session, error="password.differ", field="repeated")
@@ -58,7 +61,7 @@ async def change_password(request: Request, desk: Desk) -> Response:
         )
     except WeakPasswordError as error:
         return await _page(request, desk, seen, account, session, error=f"password.{error.key}", field="new_password")
-    await sign_in(request, desk, Visit(seen.browser), changed, amr=("pwd",))
+    await sign_in(request, desk, Visit(seen.browser), changed, amr=session.amr)
     return _back(desk, "password_changed")
 
 

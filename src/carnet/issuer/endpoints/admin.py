@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from carnet.ambient import Instant, lapsed
 from carnet.feed.roster import Listener
-from carnet.issuer.accounts import invitations, people
+from carnet.issuer.accounts import factors, invitations, people
 from carnet.issuer.accounts.apps import apps_of
 from carnet.issuer.accounts.errors import PersonError, UnknownPersonError
 from carnet.issuer.accounts.people import Actor
@@ -31,7 +31,7 @@ PAGE = 25
 Change: TypeAlias = Callable[[Desk, str, Parameters, Actor], Awaitable[None]]
 """Changes the person with that subject as the form asks."""
 
-NOTICES = ("roles_set", "disabled", "enabled", "signed_out")
+NOTICES = ("roles_set", "disabled", "enabled", "signed_out", "factors_reset")
 """What `done` may say; each is a sentence `notice.<done>`."""
 
 
@@ -121,6 +121,10 @@ async def _enable(desk: Desk, subject: str, _form: Parameters, by: Actor) -> Non
 
 async def _sign_out_everywhere(desk: Desk, subject: str, _form: Parameters, by: Actor) -> None:
     await people.sign_out_everywhere(desk, subject, by=by)
+
+
+async def _reset_factors(desk: Desk, subject: str, _form: Parameters, by: Actor) -> None:
+    await factors.reset(desk, subject, by=by)
 
 
 @page
@@ -311,6 +315,7 @@ ENDPOINTS = (
     Endpoint(f"{PEOPLE}/{{subject}}/disable", ("POST",), changing("disabled", _disable)),
     Endpoint(f"{PEOPLE}/{{subject}}/enable", ("POST",), changing("enabled", _enable)),
     Endpoint(f"{PEOPLE}/{{subject}}/sign-out", ("POST",), changing("signed_out", _sign_out_everywhere)),
+    Endpoint(f"{PEOPLE}/{{subject}}/reset-factors", ("POST",), changing("factors_reset", _reset_factors)),
     Endpoint(f"{PEOPLE}/{{subject}}/link", ("POST",), send_link),
     Endpoint("/admin/clients", ("GET",), list_clients),
     Endpoint("/admin/keys", ("GET",), list_keys),

@@ -21,6 +21,7 @@ from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.refusals import RefusalError, page
 from carnet.issuer.storage.ports import Spent
 from carnet.issuer.storage.records import Account, Artifact, Digest, Session
+from carnet.oauth import acr
 from carnet.oauth.errors import InvalidRequestError, InvalidRequestUriError, LoginRequiredError, OAuthError
 from carnet.oauth.parameters import Parameters, parse
 from carnet.oauth.scope import OFFLINE_ACCESS
@@ -46,7 +47,14 @@ async def answer(request: Request, desk: Desk) -> Response:
             if seen.account is not None
             else None
         )
-        step = needed(asked, seen.session, consent, flow=flow, at=desk.ambient.now())
+        step = needed(
+            asked,
+            seen.session,
+            consent,
+            flow=flow,
+            at=desk.ambient.now(),
+            second_factor=seen.account is not None and seen.account.totp is not None,
+        )
         if step is not None or seen.session is None or seen.account is None:
             waiting = flow or Flow(
                 pairs=tuple(arrival.parameters.pairs()), began_at=desk.ambient.now(), pushed=arrival.pushed
@@ -107,7 +115,7 @@ async def _code(
         audience=asked.audience,
         auth_time=session.auth_time,
         amr=session.amr,
-        acr=session.acr,
+        acr=acr.met(session.acr, asked.acr_values) or session.acr,
         confirmation=None if asked.dpop_jkt is None else {"jkt": asked.dpop_jkt},
         approved_at=now,
     )

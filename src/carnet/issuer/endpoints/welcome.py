@@ -47,6 +47,8 @@ async def enter(request: Request, desk: Desk) -> Response:
         return await _form(request, desk, seen, form, error=f"password.{error.key}", field="password")
     except PersonError as error:
         return await _form(request, desk, seen, form, error=f"person.{error.key}", field=error.field)
+    if account.totp is not None:  # rule O9: the new password is one proof of two
+        return RedirectResponse(f"{desk.config.issuer}/login", 303)
     await sign_in(request, desk, seen, account, amr=("pwd",))
     remember(request, desk, account.subject)
     place = "/admin" if ADMIN in account.roles else "/account"

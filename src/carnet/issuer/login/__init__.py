@@ -1,9 +1,13 @@
-"""RFC 8176: the ways to prove who one is, one file for each; the visible tuple is in `endpoints/login.py`."""
+"""RFC 8176: the ways to prove who one is, one file for each.
+
+The visible tuples are in `endpoints/login.py` (the first proof) and `endpoints/second_proof.py` (the second).
+"""
 
 from typing import Protocol
 
 from starlette.requests import Request
 
+from carnet.issuer.accounts.people import Actor
 from carnet.issuer.browser import Visit
 from carnet.issuer.desk import Desk
 from carnet.issuer.storage.records import Account
@@ -22,7 +26,7 @@ class NotProvedError(Exception):
 
 
 class LoginMethod(Protocol):
-    """One way to prove who one is, complete in itself: a session is started when it has succeeded (rule O9)."""
+    """One way to prove who one is. Where the account has a second factor, a session is started only after that (rule O9)."""
 
     @property
     def amr(self) -> tuple[str, ...]:
@@ -33,4 +37,23 @@ class LoginMethod(Protocol):
 
         Raises:
             NotProvedError: nobody has; PasswordsBusyError: not now.
+        """
+
+
+class SecondFactor(Protocol):
+    """One way to give the second proof; `second_factor.py` has what all of them keep to."""
+
+    @property
+    def amr(self) -> tuple[str, ...]:
+        """What the session says of it."""
+
+    @property
+    def field(self) -> str:
+        """The form's field."""
+
+    async def spend(self, desk: Desk, account: Account, typed: str, *, by: Actor) -> Account:
+        """Accept what was typed, once; the answer is the account after that.
+
+        Raises:
+            PersonError: it is not right, or was used before.
         """

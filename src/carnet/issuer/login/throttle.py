@@ -53,6 +53,39 @@ async def admit(request: Request, desk: Desk, email: str, account: Account | Non
             raise NotProvedError("throttled", retry_after=limit.window)
 
 
+CODES = Limit(5, 900)
+"""Second proofs for one account, from all browsers that it does not know together: a code is one of a million, three are good."""
+CODES_DAILY = Limit(30, 86_400)
+CODES_KNOWN_BROWSER = Limit(10, 900)
+CODES_KNOWN_BROWSER_DAILY = Limit(60, 86_400)
+
+
+async def admit_code(request: Request, desk: Desk, account: Account) -> None:
+    """Count one try at a second proof, before it is looked at. Whoever comes so far has given the first.
+
+    Raises:
+        NotProvedError: there were too many.
+    """
+    browser = device(request, desk)
+    key, limits = f"second/account/{account.subject}", (CODES, CODES_DAILY)
+    if browser.knows(account.subject):
+        key, limits = _code_key(account, browser.name), (CODES_KNOWN_BROWSER, CODES_KNOWN_BROWSER_DAILY)
+    for limit in limits:
+        if not await _within(desk, limit, f"{key}/{limit.window}"):
+            raise NotProvedError("throttled", retry_after=limit.window)
+
+
+async def forgive_codes(request: Request, desk: Desk, account: Account) -> None:
+    """Forget the tries of a known browser when its person has got in; the strangers' count stays."""
+    key = _code_key(account, device(request, desk).name)
+    for limit in (CODES_KNOWN_BROWSER, CODES_KNOWN_BROWSER_DAILY):
+        await desk.store.throttle.clear(f"{key}/{limit.window}")
+
+
+def _code_key(account: Account, browser: str) -> str:
+    return f"second/browser/{account.subject}/{browser}"
+
+
 async def forgive(request: Request, desk: Desk, account: Account) -> None:
     """Forget the tries of a known browser when its person has got in; the strangers' count stays."""
     await desk.store.throttle.clear(_browser_key(account, device(request, desk).name))

@@ -19,6 +19,19 @@ class PasswordHash(Struct, frozen=True):
         return "PasswordHash(…)"
 
 
+class Totp(Struct, frozen=True, kw_only=True):
+    """RFC 6238: an authenticator app, which makes one-time codes."""
+
+    sealed: bytes
+    """Its key, sealed under the deployment's secret key for this account."""
+    enrolled_at: Instant
+    last_step: int
+    """The step of the last code that was accepted: none up to it is accepted again."""
+
+    def __repr__(self) -> str:
+        return f"Totp(enrolled_at={self.enrolled_at})"
+
+
 class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A person who can sign in."""
 
@@ -30,6 +43,10 @@ class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str | None = None
     roles: tuple[str, ...] = ()
     password: PasswordHash | None = None
+    totp: Totp | None = None
+    """The second factor; None: the password alone signs in."""
+    recovery_codes: tuple[bytes, ...] = ()
+    """Of those that are left, keyed digests."""
     epoch: int = 0
     """The subject's epoch (`sep`): access tokens that carry a lower one are refused by guards."""
     created_at: Instant
