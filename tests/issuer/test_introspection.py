@@ -1,6 +1,10 @@
 """RFC 7662: who may ask, and what is said."""
 
+import json
+
 import pytest
+
+from carnet.jose import JwtVerifier
 
 pytestmark = pytest.mark.anyio
 
@@ -114,3 +118,47 @@ async def test_a_token_of_another_issuer_with_our_key_is_not_active(issuer, app,
     said = dict(claims((await app.tokens())["access_token"])) | {"iss": "http://127.0.0.1:8081"}
     forged = sign_jwt(said, await issuer.desk.keyring.signing_key(), typ="at+jwt")
     assert not await app.active(forged)
+
+
+SIGNED = "application/token-introspection+jwt"
+
+
+async def signed(app, token: str):
+    return await app.issuer.direct.post("/introspect", data={"token": token}, auth=app.auth, headers={"Accept": SIGNED})
+
+
+@pytest.mark.spec("RFC 9701", "5", "MUST")
+async def test_an_answer_is_signed_for_whoever_asks_for_that(issuer):
+    await issuer.sign_in()
+    app, service = await issuer.register(), await issuer.service()
+    token = (await app.tokens())["access_token"]
+    answer = await signed(service, token)
+    assert answer.headers["content-type"] == SIGNED
+    assert answer.headers["cache-control"] == "no-store"
+    verifier = JwtVerifier(
+        keys=await issuer.desk.keyring.key_set(),
+        algorithms=("ES256",),
+        issuer="http://127.0.0.1:8080",
+        audience=service.client_id,
+        typ="token-introspection+jwt",
+        required=("iat", "token_introspection"),
+        forbidden=("sub", "exp"),
+    )
+    said = verifier.verify(answer.text, at=issuer.clock.ambient.now()).claims["token_introspection"]
+    plain = (await service.post("/introspect", token=token)).json()
+    assert json.loads(json.dumps(said)) == plain
+    assert plain["active"] is True
+
+
+@pytest.mark.spec("RFC 9701", "5", "MUST")
+async def test_a_signed_answer_about_what_is_not_active_says_nothing_else(issuer, claims):
+    service = await issuer.service()
+    assert claims((await signed(service, "x")).text)["token_introspection"] == {"active": False}
+
+
+async def test_a_signed_answer_is_no_other_token(issuer):
+    await issuer.sign_in()
+    app = await issuer.register()
+    text = (await signed(app, (await app.tokens())["access_token"])).text
+    assert not await app.active(text)
+    assert (await app.userinfo(text)).status_code == 401

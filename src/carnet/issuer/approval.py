@@ -22,6 +22,8 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scope: Scope
     audience: tuple[str, ...] = ()
     """RFC 8707: the resource servers that were asked for; empty: all that the client has."""
+    id_token_claims: tuple[str, ...] = ()
+    """OpenID Connect Core section 5.5: claims of the person that the ID token is asked to have."""
     auth_time: Instant
     amr: tuple[str, ...]
     acr: str | None = None

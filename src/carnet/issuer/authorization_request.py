@@ -12,6 +12,7 @@ from starlette.responses import Response
 from carnet.ambient import Instant
 from carnet.issuer.desk import Desk
 from carnet.issuer.fapi import wants_signed_responses
+from carnet.issuer.person_claims import scope_for
 from carnet.issuer.presented_tokens import hinted
 from carnet.issuer.refusals import RefusalError
 from carnet.issuer.response_modes import RESPONSE_MODES
@@ -19,7 +20,8 @@ from carnet.issuer.response_modes.jwt import sign_response
 from carnet.issuer.response_modes.mode import ResponseMode
 from carnet.issuer.storage.records import Client
 from carnet.jose import SigningKey
-from carnet.oauth import acr, pkce, redirect_uri, scope
+from carnet.oauth import acr, claims_request, pkce, redirect_uri, scope
+from carnet.oauth.claims_request import ClaimsRequest
 from carnet.oauth.errors import (
     InvalidRequestError,
     InvalidScopeError,
@@ -27,6 +29,7 @@ from carnet.oauth.errors import (
     OAuthError,
     RegistrationNotSupportedError,
     UnauthorizedClientError,
+    UnmetAuthenticationRequirementsError,
     UnsupportedResponseTypeError,
 )
 from carnet.oauth.parameters import Parameters
@@ -78,7 +81,8 @@ class AuthorizationRequest:
     dpop_jkt: str | None
     """RFC 9449 section 10: the key that the code is bound to."""
     subject: str | None
-    """Of the `id_token_hint`: nobody else will do."""
+    """Of the `id_token_hint`, or of the `claims`: nobody else will do."""
+    claims: ClaimsRequest
 
 
 async def return_address(parameters: Parameters, desk: Desk) -> ReturnAddress:
@@ -122,17 +126,20 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
         raise InvalidRequestError("The response_mode is not supported.")
     if wants_signed_responses(back.client) and not back.mode.signed:
         raise InvalidRequestError("The client is registered for signed responses: ask for the response_mode jwt.")
+    asked = asked_scope(parameters, back.client)
+    claims = claims_request.parse(parameters.get("claims")) if scope.OPENID in asked else claims_request.NOTHING
     return AuthorizationRequest(
         back=back,
-        scope=asked_scope(parameters, back.client),
+        scope=_with_claims(asked, claims, back.client),
         audience=asked_audience(parameters, back.client),
         code_challenge=_code_challenge(parameters),
         nonce=parameters.get("nonce"),
         prompt=_prompt(parameters),
         max_age=_max_age(parameters),
-        acr_values=acr.asked(parameters.get("acr_values")),
+        acr_values=_acr_values(parameters, claims),
         dpop_jkt=_dpop_jkt(parameters),
-        subject=await _hinted_subject(parameters, desk),
+        subject=await _subject(parameters, claims, desk),
+        claims=claims,
     )
 
 
@@ -164,6 +171,16 @@ def asked_scope(parameters: Parameters, client: Client) -> Scope:
     return scope.narrow(asked, allowed)
 
 
+def _with_claims(asked: Scope, claims: ClaimsRequest, client: Client) -> Scope:
+    """OpenID Connect Core section 5.5: a single claim is asked for, allowed and shown as the scope value that it belongs to.
+
+    One that the client may not have is left out: no claim is worth an error.
+    """
+    allowed = scope.parse(client.scope)
+    wanted = scope_for((*claims.id_token, *claims.userinfo))
+    return tuple(dict.fromkeys((*asked, *(value for value in wanted if value in allowed))))
+
+
 def asked_audience(parameters: Parameters, client: Client) -> tuple[str, ...]:
     """RFC 8707 section 2.1: some of the resource servers that the client may reach; empty: all of them."""
     asked = tuple(dict.fromkeys(parameters.all("resource")))
@@ -179,6 +196,16 @@ def _prompt(parameters: Parameters) -> frozenset[str]:
     if "none" in prompt and len(prompt) > 1:
         raise InvalidRequestError("The prompt none stands alone.")
     return prompt
+
+
+def _acr_values(parameters: Parameters, claims: ClaimsRequest) -> tuple[str, ...]:
+    """OpenID Connect Core section 5.5.1.1: the essential ones before those wished for, or an error if nobody can reach them."""
+    if not claims.acr:
+        return acr.asked(parameters.get("acr_values"))
+    reachable = tuple(value for value in claims.acr if value in acr.VALUES)
+    if not reachable:
+        raise UnmetAuthenticationRequirementsError("Nobody can sign in here in a way that is asked for as essential.")
+    return reachable
 
 
 def _dpop_jkt(parameters: Parameters) -> str | None:
@@ -197,11 +224,15 @@ def _max_age(parameters: Parameters) -> int | None:
     return int(text)
 
 
-async def _hinted_subject(parameters: Parameters, desk: Desk) -> str | None:
+async def _subject(parameters: Parameters, asked: ClaimsRequest, desk: Desk) -> str | None:
+    """The one person who will do."""
     hint = parameters.get("id_token_hint")
     if hint is None:
-        return None
+        return asked.subject
     claims = await hinted(hint, desk)
     if claims is None:
         raise InvalidRequestError("The id_token_hint is not an ID token of this issuer.")
-    return str(claims["sub"])
+    subject = str(claims["sub"])
+    if asked.subject not in {None, subject}:
+        raise InvalidRequestError("The id_token_hint and the parameter claims name two people.")
+    return subject

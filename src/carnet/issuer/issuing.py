@@ -8,6 +8,7 @@ from carnet.ambient import Instant, lapsed
 from carnet.issuer.approval import Authorization, Confirmation, Derived, Person
 from carnet.issuer.desk import Desk
 from carnet.issuer.opaque import Opaque, fresh_name
+from carnet.issuer.person_claims import chosen
 from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN
 from carnet.issuer.storage.records import Account, Artifact, Client, Session
 from carnet.jose import SigningKey, sign_jwt
@@ -91,7 +92,9 @@ async def mint(
         access_token=signed,
         expires_in=lifetime,
         scope=scope,
-        id_token=_id_token(person, authorization.nonce, client, desk, key, signed) if OPENID in scope else None,
+        id_token=_id_token(authorization, person, account, client, desk, access_token=signed, key=key)
+        if OPENID in scope
+        else None,
         successor=_successor(_rebound(person, client, confirmation), client, desk, ends_at=ends_at)
         if "refresh_token" in client.grant_types
         else None,
@@ -155,7 +158,14 @@ async def _live_session(sid: str, desk: Desk, *, at: Instant) -> Session:
 
 
 def _id_token(
-    person: Person, nonce: str | None, client: Client, desk: Desk, key: SigningKey, signed_access_token: str
+    authorization: Authorization,
+    person: Person,
+    account: Account,
+    client: Client,
+    desk: Desk,
+    *,
+    access_token: str,
+    key: SigningKey,
 ) -> str:
     now = desk.ambient.now()
     token = IdToken(
@@ -165,9 +175,10 @@ def _id_token(
         issued_at=now,
         expires_at=now + desk.config.lifetimes.id_token,
         sign_in=person.approval.sign_in,
-        nonce=nonce,
+        nonce=authorization.nonce,
         sid=person.sid,
-        access_token_hash=id_token.at_hash(signed_access_token, key.alg),
+        access_token_hash=id_token.at_hash(access_token, key.alg),
+        person=chosen(account, person.approval.id_token_claims, person.approval.scope),
     )
     return sign_jwt(token.claims(), key, typ=id_token.TYP)
 

@@ -8,9 +8,9 @@ from carnet.issuer.client_auth import CLIENT_AUTHENTICATIONS
 from carnet.issuer.client_keys import ALGORITHMS
 from carnet.issuer.config import Config
 from carnet.issuer.endpoint import Endpoint
-from carnet.issuer.endpoints.userinfo import CLAIMS
 from carnet.issuer.grants import GRANTS
 from carnet.issuer.pages import LANGUAGES
+from carnet.issuer.person_claims import CLAIMS
 from carnet.issuer.response_modes import RESPONSE_MODES
 from carnet.oauth import acr, dpop, pkce
 
@@ -36,6 +36,7 @@ def describe(config: Config, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "revocation_endpoint_auth_signing_alg_values_supported": signing,
         "introspection_endpoint_auth_methods_supported": confidential,
         "introspection_endpoint_auth_signing_alg_values_supported": signing,
+        "introspection_signing_alg_values_supported": [config.signing_algorithm],
         "authorization_response_iss_parameter_supported": True,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [config.signing_algorithm],
@@ -48,7 +49,7 @@ def describe(config: Config, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "backchannel_logout_session_supported": True,
         "frontchannel_logout_supported": True,
         "frontchannel_logout_session_supported": True,
-        "claims_parameter_supported": False,
+        "claims_parameter_supported": True,
         "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
         "request_parameter_supported": True,
         "request_object_signing_alg_values_supported": list(ALGORITHMS),

@@ -1,6 +1,7 @@
 """OpenID Connect Core section 2: ID tokens."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256, sha384, sha512
 from typing import Any, Final
 
@@ -50,10 +51,13 @@ class IdToken:
     sid: str | None = None
     """Front-Channel Logout section 3."""
     access_token_hash: str | None = None
+    person: Mapping[str, Any] = field(default_factory=dict)
+    """Section 5.5: what it is asked to say of the person."""
 
     def claims(self) -> dict[str, Any]:
         """Section 2."""
         made: dict[str, Any] = {
+            **self.person,
             "iss": self.issuer,
             "sub": self.subject,
             "aud": self.client_id,

@@ -113,6 +113,7 @@ async def _code(
     approval = Approval(
         scope=asked.scope,
         audience=asked.audience,
+        id_token_claims=asked.claims.id_token,
         auth_time=session.auth_time,
         amr=session.amr,
         acr=acr.met(session.acr, asked.acr_values) or session.acr,

@@ -1,12 +1,13 @@
-"""RFC 7662: whether a token is active, for confidential clients."""
+"""RFC 7662, RFC 9701: whether a token is active, for confidential clients; signed for those who ask for that."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from carnet.issuer.answers import json_answer, read_form
+from carnet.issuer.answers import NO_STORE, json_answer, read_form
 from carnet.issuer.approval import Approval
 from carnet.issuer.client_auth import authenticate
 from carnet.issuer.desk import Desk
@@ -15,9 +16,13 @@ from carnet.issuer.opaque import Opaque
 from carnet.issuer.presented_tokens import live_access_token
 from carnet.issuer.rotation import authenticates
 from carnet.issuer.storage.records import Artifact, Client
+from carnet.jose import sign_jwt
 from carnet.oauth.dpop import SCHEME
 from carnet.oauth.errors import InvalidClientError
 from carnet.oauth.scope import join
+
+MEDIA_TYPE = "application/token-introspection+jwt"
+"""RFC 9701 section 4: what the Accept header of a request for a signed answer has."""
 
 INACTIVE = {"active": False}
 """Section 2.2: and not a word of why."""
@@ -34,9 +39,25 @@ async def answer(request: Request, desk: Desk) -> Response:
         raise InvalidClientError("Only a client that authenticates may introspect tokens.")
     token = parameters.require("token")
     claims = await live_access_token(token, desk)
-    if claims is not None:
-        return json_answer({"active": True, "token_type": SCHEME if "cnf" in claims else "Bearer", **claims})
-    return json_answer(await _refresh_token(Opaque(token), client, desk))
+    if claims is None:
+        found = await _refresh_token(Opaque(token), client, desk)
+    else:
+        found = {"active": True, "token_type": SCHEME if "cnf" in claims else "Bearer", **claims}
+    if MEDIA_TYPE in request.headers.get("accept", "").lower():
+        return await _signed(found, client, desk)
+    return json_answer(found)
+
+
+async def _signed(found: Mapping[str, Any], client: Client, desk: Desk) -> Response:
+    """RFC 9701 section 5: an answer that can be kept and shown; nobody but who asked is its audience."""
+    claims = {
+        "iss": desk.config.issuer,
+        "aud": client.client_id,
+        "iat": desk.ambient.now(),
+        "token_introspection": found,
+    }
+    signed = sign_jwt(claims, await desk.keyring.signing_key(), typ="token-introspection+jwt")
+    return Response(signed, headers={"Content-Type": MEDIA_TYPE, **NO_STORE})
 
 
 async def _refresh_token(token: Opaque, client: Client, desk: Desk) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from carnet.issuer.answers import json_answer, token_refused, token_wanted
 from carnet.issuer.desk import Desk
 from carnet.issuer.dpop import nonce, proof_in, spend
 from carnet.issuer.endpoint import Endpoint
+from carnet.issuer.person_claims import claims_of
 from carnet.issuer.presented_tokens import Claims, live_access_token
-from carnet.issuer.storage.records import Account
 from carnet.oauth.challenge import bearer_token, dpop_token
 from carnet.oauth.dpop import NONCE_HEADER
 from carnet.oauth.errors import InsufficientScopeError, InvalidDpopProofError, InvalidRequestError, InvalidTokenError
-from carnet.oauth.scope import OPENID, Scope, parse
+from carnet.oauth.scope import OPENID, parse
 
 
 async def answer(request: Request, desk: Desk) -> Response:
@@ -68,23 +68,6 @@ async def _shown(claims: Claims, desk: Desk) -> dict[str, Any]:
     if OPENID not in scope or account is None:
         raise InsufficientScopeError("The access token was not issued with the scope openid.", scope=OPENID)
     return claims_of(account, scope)
-
-
-def claims_of(account: Account, scope: Scope) -> dict[str, Any]:
-    """Section 5.4: what each scope value shows of an account."""
-    shown: dict[str, Any] = {"sub": account.subject}
-    if "profile" in scope:
-        if account.name is not None:
-            shown["name"] = account.name
-        shown["updated_at"] = account.updated_at
-    if "email" in scope:
-        shown |= {"email": account.email, "email_verified": account.email_verified}
-    if "roles" in scope:
-        shown["roles"] = list(account.roles)
-    return shown
-
-
-CLAIMS = ("sub", "name", "updated_at", "email", "email_verified", "roles")
 
 
 def _for_us(audience: object, issuer: str) -> bool:
