@@ -58,9 +58,11 @@ $(VENV)/test.stamp: requirements/test.txt $(VENV)/demo.stamp
 	@scripts/install $(VENV) requirements/test.txt
 	@touch $@
 
-$(VENV)/bench.stamp: requirements/bench.txt $(VENV)/test.stamp
+$(VENV)/bench.stamp: requirements/bench.txt benchmarks/issuer/peer/package-lock.json $(VENV)/test.stamp
 	@echo "Installing the peers that are measured into $(VENV)"
 	@scripts/install $(VENV) requirements/bench.txt
+	@scripts/link-node $(VENV)
+	@cd benchmarks/issuer/peer && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 $(VENV)/node.stamp: tests/node/package-lock.json $(VENV)/test.stamp

