@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from carnet.issuer.device_codes import INTERVAL, LIFETIME
+from carnet.issuer.decisions import INTERVAL
+from carnet.issuer.device_codes import LIFETIME
 from carnet.issuer.endpoints.device import TRIES, TRIES_FROM_ADDRESS, WINDOW
 from carnet.issuer.grants.device_code import GRANT_TYPE
 from carnet.oauth import user_code
@@ -224,7 +225,7 @@ async def test_a_device_code_is_redeemed_once_and_a_second_time_ends_what_it_bou
     again = await poll(issuer, tv, asked)
     assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
     assert (await tv.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
-    assert "device_decision.reused" in await issuer.events()
+    assert "decision.reused" in await issuer.events()
 
 
 async def test_of_many_polls_at_once_one_wins(issuer, tv, monkeypatch):

@@ -5,32 +5,28 @@ Four artifacts follow one another, and each step is won by one caller alone (rul
 - `device_code`, which the device holds and polls with, and `user_code`, which it shows;
 - `device_claim`: the code was entered in this session. The user code is spent into it, so that no other session, however it got
   hold of the code, can decide any more;
-- `device_decision`: allowed or denied. The claim is spent into it; the token endpoint spends an approval.
+- `decision` (`decisions.py`): allowed or denied. The claim is spent into it; the token endpoint spends an approval.
 """
 
 import hmac
 from contextlib import suppress
-from hashlib import sha256
 
 import msgspec
 
 from carnet.ambient import Instant
-from carnet.issuer.approval import Approval
+from carnet.issuer.decisions import decision
 from carnet.issuer.desk import Desk
-from carnet.issuer.opaque import Opaque, fresh_name
-from carnet.issuer.storage.ports import AlreadyExistsError, Fresh, Spent
+from carnet.issuer.opaque import Opaque
+from carnet.issuer.storage.ports import AlreadyExistsError, Fresh
 from carnet.issuer.storage.records import Artifact, Client, Digest, Session
 from carnet.oauth import user_code
-from carnet.oauth.scope import OFFLINE_ACCESS, Scope
+from carnet.oauth.scope import Scope
 from carnet.sealing import derive
 
 LIFETIME = 600
 """Seconds in which somebody has to decide (rule O14)."""
 REMEMBERED = 2 * LIFETIME
 """Seconds for which a device is told that its code has expired, and not that it was never there (section 3.5)."""
-INTERVAL = 5
-"""Section 3.2: seconds between two polls."""
-
 _DRAWS = 5
 """How often a user code that is in use is drawn anew: once is rare."""
 
@@ -47,15 +43,6 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     expires_at: Instant
     address: str | None = None
     user_agent: str | None = None
-
-
-class DeviceDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the person decided."""
-
-    approval: Approval | None
-    """None: it was denied."""
-    sid: str
-    """The session in which it was decided."""
 
 
 async def begin(desk: Desk, client: Client, asked: DeviceRequest, device_code: Opaque) -> str:
@@ -129,41 +116,20 @@ async def decide(desk: Desk, code: str, session: Session, *, allowed: bool) -> D
     asked = await claimed_by(desk, code, session)
     if asked is None:
         return None
-    now = desk.ambient.now()
-    approval = Approval(
+    made = decision(
+        asked.device,
+        session,
+        client_id=asked.client_id,
         scope=asked.scope,
         audience=asked.audience,
-        auth_time=session.auth_time,
-        amr=session.amr,
-        acr=session.acr,
-        approved_at=now,
-    )
-    decision = Artifact(
-        kind="device_decision",
-        digest=decision_digest(asked.device),
-        family=fresh_name(desk.ambient),
-        subject=session.subject,
-        client_id=asked.client_id,
-        sid=None if OFFLINE_ACCESS in asked.scope else session.sid,
-        document=msgspec.json.encode(DeviceDecision(approval=approval if allowed else None, sid=session.sid)),
-        created_at=now,
+        allowed=allowed,
         expires_at=asked.expires_at,
+        desk=desk,
     )
     outcome = await desk.store.artifacts.spend(
-        "device_claim", _claim_digest(desk, code, session), at=now, into=(decision,)
+        "device_claim", _claim_digest(desk, code, session), at=desk.ambient.now(), into=(made,)
     )
     return asked if isinstance(outcome, Fresh) else None
-
-
-async def decided(desk: Desk, device: Digest) -> Artifact | None:
-    """The decision about a device code, a spent one included: its second redemption is to be seen."""
-    found = await desk.store.artifacts.get("device_decision", decision_digest(device), at=desk.ambient.now())
-    return found.artifact if isinstance(found, Spent) else found
-
-
-def decision_digest(device: Digest) -> Digest:
-    """Where the decision about a device code is found."""
-    return sha256(b"decision\0" + device).digest()
 
 
 def _user_digest(desk: Desk, code: str) -> Digest:

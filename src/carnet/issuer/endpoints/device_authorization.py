@@ -8,8 +8,9 @@ from starlette.responses import Response
 from carnet.issuer.answers import json_answer, read_form
 from carnet.issuer.authorization_request import asked_audience, asked_scope
 from carnet.issuer.client_auth import authenticate
+from carnet.issuer.decisions import INTERVAL
 from carnet.issuer.desk import Desk
-from carnet.issuer.device_codes import INTERVAL, LIFETIME, DeviceRequest, begin
+from carnet.issuer.device_codes import LIFETIME, DeviceRequest, begin
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.grants.device_code import GRANT_TYPE
 from carnet.issuer.http_security import written_address

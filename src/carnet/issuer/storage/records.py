@@ -94,6 +94,8 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 9101 section 10.5."""
     require_pushed_authorization_requests: bool = False
     """RFC 9126 section 6."""
+    authorization_details_types: tuple[str, ...] = ()
+    """RFC 9396 section 10: the types that it may ask for."""
     dpop_bound_access_tokens: bool = False
     """RFC 9449 section 5.2: it gets no token that is not bound to a key."""
     jwks: dict[str, Any] | None = None
@@ -211,7 +213,8 @@ ArtifactKind: TypeAlias = Literal[
     "device_code",
     "user_code",
     "device_claim",
-    "device_decision",
+    "decision",
+    "backchannel_request",
     "registration_token",
     "registration_access_token",
     "pushed_request",
@@ -219,9 +222,9 @@ ArtifactKind: TypeAlias = Literal[
 """`code`: RFC 6749 section 4.1.2; `refresh_token`: section 1.5; `invitation`: a one-time link that makes an account or
 sets a password; `replay_id`: a `jti` or nonce that must not come twice; `ticket`: a step of a sign-in that is not yet a
 session; `device_code`, `user_code`: RFC 8628 section 3.2; `device_claim`: that a browser has entered the code;
-`device_decision`: what its person decided; `registration_token`, `registration_access_token`: RFC 7591 section 3 and RFC
-7592 section 3; `pushed_request`: RFC 9126. A new kind is a new word here and nothing else in
-storage."""
+`decision`: what its person decided; `backchannel_request`: OpenID CIBA Core section 7; `registration_token`,
+`registration_access_token`: RFC 7591 section 3 and RFC 7592 section 3; `pushed_request`: RFC 9126. A new kind is a new word
+here and nothing else in storage."""
 
 
 class Artifact(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,0 +1,100 @@
+"""RFC 8628 section 3.5, OpenID CIBA Core section 11: what a person decides in one place, and an app that polls learns elsewhere."""
+
+from hashlib import sha256
+
+import msgspec
+
+from carnet.ambient import Instant
+from carnet.issuer.approval import Approval, Authorization, Person, Redemption
+from carnet.issuer.desk import Desk
+from carnet.issuer.opaque import Opaque, fresh_name
+from carnet.issuer.storage.ports import Spent
+from carnet.issuer.storage.records import Artifact, Digest, Session
+from carnet.oauth.errors import AccessDeniedError, AuthorizationPendingError, SlowDownError
+from carnet.oauth.scope import OFFLINE_ACCESS, Scope
+
+INTERVAL = 5
+"""Seconds between two polls (RFC 8628 section 3.2)."""
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the person decided."""
+
+    approval: Approval | None
+    """None: it was denied."""
+    sid: str
+    """The session in which it was decided."""
+
+
+def decision(
+    about: Digest,
+    session: Session,
+    *,
+    client_id: str,
+    scope: Scope,
+    audience: tuple[str, ...],
+    allowed: bool,
+    expires_at: Instant,
+    desk: Desk,
+) -> Artifact:
+    """The decision about what has the digest `about`: whoever spends that into it has decided."""
+    now = desk.ambient.now()
+    approval = Approval(
+        scope=scope,
+        audience=audience,
+        auth_time=session.auth_time,
+        amr=session.amr,
+        acr=session.acr,
+        approved_at=now,
+    )
+    return Artifact(
+        kind="decision",
+        digest=_digest(about),
+        family=fresh_name(desk.ambient),
+        subject=session.subject,
+        client_id=client_id,
+        sid=None if OFFLINE_ACCESS in scope else session.sid,
+        document=msgspec.json.encode(Decision(approval=approval if allowed else None, sid=session.sid)),
+        created_at=now,
+        expires_at=expires_at,
+    )
+
+
+async def check_pace(about: Digest, desk: Desk) -> None:
+    """Count a poll.
+
+    Raises:
+        SlowDownError: the one before was less than `INTERVAL` seconds ago.
+    """
+    if await desk.store.throttle.hit(f"poll/{about.hex()}", at=desk.ambient.now(), window=INTERVAL) > 1:
+        raise SlowDownError(f"This asks more often than each {INTERVAL} seconds: wait 5 seconds longer.")
+
+
+async def authorized(about: Digest, secret: Opaque, desk: Desk) -> Authorization:
+    """What was decided. A spent decision is proved like a fresh one: its second redemption ends the family, as with codes.
+
+    Raises:
+        AuthorizationPendingError: nobody has decided yet; AccessDeniedError: it was denied.
+    """
+    found = await desk.store.artifacts.get("decision", _digest(about), at=desk.ambient.now())
+    artifact = found.artifact if isinstance(found, Spent) else found
+    if artifact is None or artifact.subject is None or artifact.family is None:
+        raise AuthorizationPendingError("Nobody has decided yet.")
+    document = msgspec.json.decode(artifact.document, type=Decision)
+    if document.approval is None:
+        raise AccessDeniedError("The person did not allow it.")
+    return Authorization(
+        scope=document.approval.scope,
+        audience=document.approval.audience,
+        person=Person(
+            subject=artifact.subject,
+            family=artifact.family,
+            sid=artifact.sid or document.sid,
+            approval=document.approval,
+        ),
+        redemption=Redemption(artifact=artifact, secret=secret),
+    )
+
+
+def _digest(about: Digest) -> Digest:
+    return sha256(b"decision\0" + about).digest()
