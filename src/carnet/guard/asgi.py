@@ -8,24 +8,25 @@ from urllib.parse import quote
 import httpx2
 
 from carnet.ambient import SYSTEM, Ambient
+from carnet.guard import held_socket
 from carnet.guard.bearer import needs_proof
 from carnet.guard.challenge import answer
 from carnet.guard.checkpoint import Checkpoint, Settings
 from carnet.guard.dpop import Possession
+from carnet.guard.held_socket import HeldSocket
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
 
 Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Receive: TypeAlias = held_socket.Receive
+Send: TypeAlias = held_socket.Send
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+POLICY_VIOLATION = held_socket.POLICY_VIOLATION
 
 _PRINCIPAL = "carnet.principal"
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
-POLICY_VIOLATION = 1008
-"""RFC 6455 section 7.4.1."""
 
 
 class Guard:
@@ -59,13 +60,18 @@ class Guard:
         Raises:
             RefusedRequestError: it may not pass, and why.
         """
-        authorizations = [value for name, value in scope["headers"] if name == b"authorization"]
+        authorizations = _authorizations(scope)
         possession = self._possession(scope) if needs_proof(authorizations) else None
         principal = await self.checkpoint.admit(
             authorizations, requirement, query=scope.get("query_string", b""), possession=possession
         )
         scope[_PRINCIPAL] = principal
         return principal
+
+    def held(self, scope: Scope, receive: Receive, send: Send, requirement: Requirement) -> HeldSocket:
+        """An admitted WebSocket, which ends when its token expires or is taken back."""
+        authorizations = _authorizations(scope)
+        return HeldSocket(receive, send, lambda: self.checkpoint.readmit(authorizations, requirement))
 
     def _possession(self, scope: Scope) -> Possession:
         """What a DPoP proof names: the request's method (a WebSocket begins with a GET) and its URL."""
@@ -92,9 +98,16 @@ class Guard:
             except RefusedRequestError as error:
                 await refuse(error, scope, receive, send)
                 return
+            if scope["type"] == "websocket":
+                socket = self.held(scope, receive, send, requirement)
+                receive, send = socket.receive, socket.send
             await app(scope, receive, send)
 
         return protected
+
+
+def _authorizations(scope: Scope) -> list[bytes]:
+    return [value for name, value in scope["headers"] if name == b"authorization"]
 
 
 def principal_in(scope: Mapping[str, Any]) -> Principal:

@@ -136,8 +136,13 @@ class _Checkpoint:
         requirement: Requirement,
         query: bytes,
         possession: Possession | None,
+        *,
+        again: bool = False,
     ) -> Generator[Step, None, Principal]:
-        """The steps from a request to its principal; each yield asks for what may take time."""
+        """The steps from a request to its principal; each yield asks for what may take time.
+
+        `again`: it was let in before and goes on; the proof of possession spoke for its beginning and does not come twice.
+        """
         bound = False
         try:
             presented = presented_token(authorizations, query=query)
@@ -153,7 +158,9 @@ class _Checkpoint:
                 yield MissingKey(error.kid)
                 now = self._ambient.now()
                 principal = self.verifier.verify(token, at=now, keys=self._held())
-            if bound:
+            if again:
+                pass
+            elif bound:
                 check_possession(possession, token, principal, self._proofs, at=now)
             else:
                 refuse_unproved(principal)
@@ -282,7 +289,17 @@ class Checkpoint(_Checkpoint):
             RefusedRequestError: it may not, and why.
         """
         self.start()
-        admission = self._admission(authorizations, requirement, query, possession)
+        return await self._through(self._admission(authorizations, requirement, query, possession))
+
+    async def readmit(self, authorizations: Sequence[bytes], requirement: Requirement = ANY_PRINCIPAL) -> Principal:
+        """Answer whom something speaks for that `admit` has let in and that goes on, such as a WebSocket.
+
+        Raises:
+            RefusedRequestError: it would not be let in any more, and why.
+        """
+        return await self._through(self._admission(authorizations, requirement, b"", None, again=True))
+
+    async def _through(self, admission: Generator[Step, None, Principal]) -> Principal:
         try:
             while True:
                 await self._do(next(admission))

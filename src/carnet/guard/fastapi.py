@@ -9,7 +9,7 @@ async def orders(principal: Annotated[Principal, guard.require(scope="orders:rea
 
 from typing import Any, Unpack
 
-from fastapi import HTTPException, Request, Security, WebSocketException
+from fastapi import HTTPException, Request, Security, WebSocket, WebSocketException
 from fastapi.openapi.models import OpenIdConnect
 from fastapi.requests import HTTPConnection
 from fastapi.responses import Response
@@ -21,6 +21,7 @@ from carnet.guard.metadata import metadata_urls
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import Asked, Requirement, require
+from carnet.guard.starlette import hold
 
 
 class Guard(asgi.Guard):
@@ -46,13 +47,16 @@ class _Admission(SecurityBase):
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
         try:
-            return await self._guard.admit(connection.scope, self._requirement)
+            principal = await self._guard.admit(connection.scope, self._requirement)
         except RefusedRequestError as error:
             if not asgi.answerable(connection.scope):
                 raise WebSocketException(asgi.POLICY_VIOLATION, error.refused.error) from None
             handlers, _ = connection.scope["starlette.exception_handlers"]
             handlers.setdefault(_Refusal, _respond)
             raise _Refusal(error) from None
+        if isinstance(connection, WebSocket):
+            hold(connection, self._guard, self._requirement)
+        return principal
 
 
 class _Refusal(HTTPException):

@@ -23,7 +23,7 @@ from carnet.guard import asgi
 from carnet.guard.challenge import answer
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
-from carnet.guard.requirement import Asked, require
+from carnet.guard.requirement import Asked, Requirement, require
 
 Endpoint: TypeAlias = Callable[..., Any]
 """A function or a method of an `HTTPEndpoint`, with or without `async`, that takes a request or a WebSocket."""
@@ -44,6 +44,8 @@ class Guard(asgi.Guard):
                     await self.admit(connection.scope, requirement)
                 except RefusedRequestError as error:
                     return await _refuse(error, connection)
+                if isinstance(connection, WebSocket):
+                    hold(connection, self, requirement)
                 if iscoroutinefunction(endpoint):
                     return await endpoint(*args, **kwargs)
                 return await run_in_threadpool(endpoint, *args, **kwargs)
@@ -55,6 +57,12 @@ class Guard(asgi.Guard):
     def principal(self, connection: HTTPConnection) -> Principal:
         """Whom an admitted request speaks for; raises LookupError where the endpoint has no requirement."""
         return asgi.principal_in(connection.scope)
+
+
+def hold(websocket: WebSocket, guard: asgi.Guard, requirement: Requirement) -> None:
+    """Have an admitted WebSocket end with its token: the very object that the endpoint, or its framework, has already."""
+    socket = guard.held(websocket.scope, websocket._receive, websocket._send, requirement)  # noqa: SLF001
+    websocket._receive, websocket._send = socket.receive, socket.send  # noqa: SLF001 - Starlette has no other place for it
 
 
 async def _refuse(error: RefusedRequestError, connection: HTTPConnection) -> Response | None:
