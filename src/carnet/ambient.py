@@ -3,15 +3,15 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 Instant: TypeAlias = int
 """Whole seconds since 1970-01-01T00:00:00Z: the NumericDate of RFC 7519 section 2."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ambient:
+class Ambient(Struct, frozen=True):
     """What a running program takes from its surroundings; tests give their own (`carnet.testing`)."""
 
     now: Callable[[], Instant]

@@ -1,6 +1,8 @@
 """What the token core keeps to: every algorithm and key type is in its visible tuple, and only verifiers vouch for a token."""
 
 import ast
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -49,3 +51,39 @@ def test_what_explains_tokens_is_loaded_on_demand_and_nothing_else_is_there():
     assert carnet.jose.inspect is import_module("carnet.jose.inspection").inspect
     assert all(hasattr(carnet.jose, name) for name in carnet.jose.__all__)
     assert not hasattr(carnet.jose, "none")
+
+
+NOT_TO_START_WITH = {
+    "asyncio",
+    "carnet.jose.certificates",
+    "carnet.jose.encryption_keys",
+    "carnet.jose.inspection",
+    "carnet.jose.jwe",
+    "carnet.jose.profiles",
+    "carnet.jose.sd_jwt",
+    "carnet.jose.unverified",
+    "cryptography.hazmat.primitives.serialization",
+    "cryptography.x509",
+    "hashlib",
+    "json",
+    "logging",
+    "socket",
+    "ssl",
+}
+
+
+def test_a_program_that_signs_and_verifies_loads_no_more_than_it_needs():
+    program = """
+import sys
+from carnet.jose import JwtVerifier, KeySet, SigningKey, sign_jwt
+key = SigningKey.from_jwk(SigningKey.generate("ES256").to_jwk(), alg="ES256")
+keys = KeySet.from_jwks({"keys": [key.public().to_jwk()]}, algorithms=("ES256",))
+verifier = JwtVerifier(keys=keys, algorithms=("ES256",), issuer="a", audience="b", typ="at+jwt", required=())
+verifier.verify(sign_jwt({"iss": "a", "aud": "b"}, key, typ="at+jwt"), at=0)
+print(*sys.modules)
+"""
+    loaded = set(
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert "carnet.jose.jwt" in loaded
+    assert sorted(loaded & NOT_TO_START_WITH) == []
