@@ -135,10 +135,20 @@ async function verify(seen) {
   if (!isVerifiable(seen)) return;
   const signature = await outcome(source, token.value);
   if (turn !== asked) return; // something else has been pasted meanwhile
-  const time = checked(times(seen));
-  ticking.push((whole) => write(time.querySelector("p"), times(whole).text));
-  checks.replaceChildren(checked(signature), time, ...unchecked(seen, source, signature).map(checked));
-  write(byId("said"), `Signature: ${signature.label}. ${signature.text}`);
+  const rows = [signature, times(seen), ...unchecked(seen, source, signature)];
+  checks.replaceChildren(...rows.map(checked));
+  ticking.push((whole) => write(checks.children[1].querySelector("p"), times(whole).text));
+  sum(rows);
+}
+
+// The result in one sentence.
+function sum(rows) {
+  const verdict = byId("verdict");
+  const named = (tone) => rows.filter((row) => row.tone === tone).map(({ title }) => title.toLowerCase()).join(", ");
+  const [bad, good, open] = ["bad", "good", ""].map(named);
+  const sentences = [bad && `To be refused: ${bad}.`, `Verified: ${good || "nothing"}.`, open && `Not verified: ${open}.`];
+  verdict.classList.toggle("bad", Boolean(bad));
+  write(verdict, sentences.filter(Boolean).join(" "));
 }
 
 function checked({ tone, label, title, text }) {
@@ -232,6 +242,10 @@ function unchecked(seen, source, signature) {
     const text = `The token says ${written(aud.value)}. Everybody who is not named there must refuse it.`;
     rows.push({ tone: "", label: "Not checked", title: "Audience", text });
   }
+  if (seen.kind === "sd_jwt") {
+    const text = "Whether the token's digests and the holder's proof fit what is disclosed.";
+    rows.push({ tone: "", label: "Not checked", title: "Disclosures", text });
+  }
   const text = "Whether it has been taken back, only the issuer knows (introspection) and guards that follow its feed.";
   rows.push({ tone: "", label: "Not checked", title: "Revocation", text });
   return rows;
@@ -265,3 +279,4 @@ byId("needs").remove();
 bench.hidden = false;
 setInterval(tick, 1000);
 show();
+token.focus();
