@@ -53,12 +53,18 @@ def test_every_sentence_of_a_template_is_in_the_catalogue():
         assert asked <= set(catalogue), template.name
 
 
+SCRIPTS = re.compile(r'<script type="application/json" |<script type="module" src="{{ asset\(')
+"""Data, and a file of ours: neither is a script in the page."""
+
+
 def test_no_template_has_a_script_or_a_style_of_its_own_or_anything_from_elsewhere():
     for template in TEMPLATES:
         text = template.read_text("utf-8")
+        if template.name == "debugger.html":
+            text = SCRIPTS.sub("", text)
         assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:|https?://", text), template.name
-    sheet = (HERE / "static" / "style.css").read_text("utf-8")
-    assert not re.search(r"@import|https?:|//", sheet)
+    for sheet in (HERE / "static").glob("*.css"):
+        assert not re.search(r"@import|https?:|//", sheet.read_text("utf-8")), sheet.name
     for picture in (HERE / "static").glob("*.svg"):
         assert not re.search(r"<script|\son\w+=|href=\"[^#]|<style", picture.read_text("utf-8"))
 
