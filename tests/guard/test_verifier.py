@@ -144,3 +144,10 @@ def test_what_is_remembered_has_a_bound(verifier: Verifier, issuer: FakeIssuer, 
 def test_the_same_token_gives_the_same_principal(verifier: Verifier, issuer: FakeIssuer, clock: Clock) -> None:
     keys, token = KeySet([issuer.key.public()]), issuer.token()
     assert verifier.verify(token, at=clock.now(), keys=keys) is verifier.verify(token, at=clock.now(), keys=keys)
+
+
+@pytest.mark.parametrize("leeway", [-1, 61])
+def test_no_token_outlives_the_entry_that_takes_it_back(issuer: FakeIssuer, leeway: int) -> None:
+    """Rule R24: with more leeway a token would be taken when the feed does not speak of it any more."""
+    with pytest.raises(ValueError, match="leeway is 0 to 60"):
+        Verifier(issuer=issuer.issuer, audience="orders", leeway=leeway)

@@ -21,6 +21,10 @@ class UnknownKeyRefusedError(RefusedRequestError):
         self.kid = kid
 
 
+MOST_LEEWAY = 60
+"""Seconds: an issuer keeps an entry of its revocation feed for as long after the end of the tokens that it concerns."""
+
+
 class Verifier:
     """Verifies access tokens of one issuer for one audience, and remembers those that it has verified."""
 
@@ -33,7 +37,13 @@ class Verifier:
         leeway: int = 60,
         remembered: int = 4096,
     ) -> None:
-        """`leeway`: seconds by which clocks may differ; `remembered`: so many verified tokens are kept at most."""
+        """`leeway`: seconds by which clocks may differ; `remembered`: so many verified tokens are kept at most.
+
+        Raises:
+            ValueError: `leeway` is not 0 to 60.
+        """
+        if not 0 <= leeway <= MOST_LEEWAY:
+            raise ValueError(f"leeway is 0 to {MOST_LEEWAY} seconds.")
         self.issuer = issuer
         self.audience = audience
         self.algorithms = algorithms
