@@ -47,6 +47,7 @@ def add(subparsers: Any) -> None:
         ("--grant", "grant_types", "G", "default: authorization_code and refresh_token, or client_credentials"),
         ("--scope", "scope", "S", "scope value that it may be granted"),
         ("--audience", "audiences", "A", "service that its access tokens may be for"),
+        ("--authorization-details-type", "authorization_details_types", "T", "of authorization details (RFC 9396)"),
         ("--role", "roles", "R", "role of its own client-credentials tokens"),
     ):
         create.add_argument(
@@ -109,6 +110,7 @@ def _create(arguments: Namespace) -> int:
         grant_types=tuple(arguments.grant_types) or (people if arguments.redirect_uris else ("client_credentials",)),
         scope=" ".join(arguments.scope) if arguments.scope else None,
         audiences=tuple(arguments.audiences),
+        authorization_details_types=tuple(arguments.authorization_details_types),
         roles=tuple(arguments.roles),
         first_party=arguments.first_party,
         access_token_lifetime=arguments.access_token_lifetime,

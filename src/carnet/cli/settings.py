@@ -20,7 +20,7 @@ SECRET_KEY = "CARNET_SECRET_KEY"
 OTHER_VARIABLES = (SECRET_KEY, "CARNET_CONFIG")
 """Variables that are no settings of `Config`. Those that begin with CARNET_DEMO_ belong to the demo's programs."""
 
-_LISTS = ("trusted_proxies", "scopes")
+_LISTS = ("trusted_proxies", "scopes", "authorization_details_types")
 _PATHS = ("data", "tls_cert", "tls_key")
 
 

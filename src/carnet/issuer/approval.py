@@ -10,6 +10,7 @@ from carnet.ambient import Instant
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.storage.records import Artifact
 from carnet.oauth.access_token import SignIn
+from carnet.oauth.authorization_details import Details
 from carnet.oauth.scope import OFFLINE_ACCESS, Scope
 
 Confirmation: TypeAlias = Mapping[str, str]
@@ -27,6 +28,8 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     auth_time: Instant
     amr: tuple[str, ...]
     acr: str | None = None
+    authorization_details: tuple[dict[str, Any], ...] = ()
+    """RFC 9396."""
     confirmation: dict[str, str] | None = None
     """RFC 9449 sections 5 and 10: the key that the code or the refresh token is bound to."""
     approved_at: Instant
@@ -89,6 +92,8 @@ class Authorization:
 
     scope: Scope
     """All that was approved."""
+    authorization_details: Details = ()
+    """RFC 9396: those that were approved."""
     asked: Scope = ()
     """What the request narrows it to; empty: nothing narrower."""
     audience: tuple[str, ...] = ()

@@ -20,7 +20,8 @@ from carnet.issuer.response_modes.jwt import sign_response
 from carnet.issuer.response_modes.mode import ResponseMode
 from carnet.issuer.storage.records import Client
 from carnet.jose import SigningKey
-from carnet.oauth import acr, claims_request, pkce, redirect_uri, scope
+from carnet.oauth import acr, authorization_details, claims_request, pkce, redirect_uri, scope
+from carnet.oauth.authorization_details import Details
 from carnet.oauth.claims_request import ClaimsRequest
 from carnet.oauth.errors import (
     InvalidRequestError,
@@ -78,6 +79,8 @@ class AuthorizationRequest:
     max_age: int | None
     acr_values: tuple[str, ...]
     """RFC 9470: one of them is wanted; empty: any strength will do."""
+    authorization_details: Details
+    """RFC 9396."""
     dpop_jkt: str | None
     """RFC 9449 section 10: the key that the code is bound to."""
     subject: str | None
@@ -137,6 +140,9 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
         prompt=_prompt(parameters),
         max_age=_max_age(parameters),
         acr_values=_acr_values(parameters, claims),
+        authorization_details=authorization_details.parse(
+            parameters.get("authorization_details"), types=back.client.authorization_details_types
+        ),
         dpop_jkt=_dpop_jkt(parameters),
         subject=await _subject(parameters, claims, desk),
         claims=claims,

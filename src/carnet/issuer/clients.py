@@ -58,6 +58,7 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     request_object_signing_alg: str | None = None
     require_signed_request_object: bool = False
     require_pushed_authorization_requests: bool = False
+    authorization_details_types: tuple[str, ...] = ()
     dpop_bound_access_tokens: bool = False
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
@@ -226,6 +227,11 @@ def validated(client: Client, config: Config) -> Client:
             raise ClientError(
                 f"{name}: at most {_MOST} different ones of 1 to 200 printable characters without spaces."
             )
+    unknown = scope.excess(client.authorization_details_types, config.authorization_details_types)
+    if unknown:
+        raise ClientError(
+            f"authorization_details_types: {scope.join(unknown)} is not in the issuer's setting of that name."
+        )
     longest = max(config.lifetimes.access_token, LONGEST_ACCESS_TOKEN)
     if client.access_token_lifetime is not None and not 10 <= client.access_token_lifetime <= longest:
         raise ClientError(f"access_token_lifetime is between 10 and {longest} seconds.")

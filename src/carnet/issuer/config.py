@@ -50,6 +50,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     signing_algorithm: str = "ES256"
     scopes: tuple[str, ...] = ("openid", "profile", "email", "offline_access", "roles")
     """Scope values that any client may be given; further ones come from the clients' registrations."""
+    authorization_details_types: tuple[str, ...] = ()
+    """RFC 9396 section 10: the types that clients may be registered for."""
     client_registration: bool = False
     """Whether clients that bring an initial access token may register themselves (RFC 7591)."""
     roles_take_back: bool = False

@@ -14,6 +14,7 @@ from carnet.issuer.storage.records import Account, Artifact, Client, Session
 from carnet.jose import SigningKey, sign_jwt
 from carnet.oauth import access_token, id_token
 from carnet.oauth.access_token import AccessToken
+from carnet.oauth.authorization_details import Details
 from carnet.oauth.errors import InvalidGrantError
 from carnet.oauth.id_token import IdToken
 from carnet.oauth.scope import OPENID, Scope
@@ -38,18 +39,20 @@ class Minted:
     successor: Successor | None = None
 
 
-async def mint(
-    authorization: Authorization,
-    client: Client,
-    desk: Desk,
-    *,
-    scope: Scope,
-    audience: tuple[str, ...],
-    confirmation: Confirmation | None,
-) -> Minted:
-    """Mint what an authorization gives, within the `scope` and `audience` that the pipeline has bounded.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What the pipeline has bounded the tokens of a request to."""
 
-    `confirmation` is the key that the request has proved, to which the tokens are bound.
+    scope: Scope
+    audience: tuple[str, ...]
+    details: Details = ()
+    """RFC 9396."""
+    confirmation: Confirmation | None = None
+    """The key that the request has proved."""
+
+
+async def mint(authorization: Authorization, client: Client, desk: Desk, bounds: Bounds) -> Minted:
+    """Mint what an authorization gives, within what the pipeline has bounded it to.
 
     Raises:
         InvalidGrantError: the account is disabled or gone, or the session has ended or run out.
@@ -60,21 +63,22 @@ async def mint(
     token = AccessToken(
         issuer=desk.config.issuer,
         subject=client.client_id,
-        audience=audience,
+        audience=bounds.audience,
         client_id=client.client_id,
-        scope=scope,
+        scope=bounds.scope,
         issued_at=now,
         expires_at=now + lifetime,
         token_id=fresh_name(desk.ambient),
         roles=client.roles,
         epoch=client.epoch,
-        confirmation=confirmation,
+        authorization_details=bounds.details,
+        confirmation=bounds.confirmation,
     )
     if authorization.derived is not None:
         return await _derived(authorization.derived, token, key, desk)
     person = authorization.person
     if person is None:
-        return Minted(access_token=_sign(token, key), expires_in=lifetime, scope=scope)
+        return Minted(access_token=_sign(token, key), expires_in=lifetime, scope=bounds.scope)
     account = await _account(person.subject, desk)
     ends_at = await _end_of_session(person, desk, at=now)
     token = replace(
@@ -91,11 +95,11 @@ async def mint(
     return Minted(
         access_token=signed,
         expires_in=lifetime,
-        scope=scope,
+        scope=bounds.scope,
         id_token=_id_token(authorization, person, account, client, desk, access_token=signed, key=key)
-        if OPENID in scope
+        if OPENID in bounds.scope
         else None,
-        successor=_successor(_rebound(person, client, confirmation), client, desk, ends_at=ends_at)
+        successor=_successor(_rebound(person, client, bounds.confirmation), client, desk, ends_at=ends_at)
         if "refresh_token" in client.grant_types
         else None,
     )

@@ -28,6 +28,7 @@ def describe(config: Config, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "response_types_supported": ["code"],
         "response_modes_supported": [mode.name for mode in RESPONSE_MODES],
         "authorization_signing_alg_values_supported": [config.signing_algorithm],
+        "authorization_details_types_supported": list(config.authorization_details_types),
         "grant_types_supported": [grant.grant_type for grant in GRANTS],
         "code_challenge_methods_supported": list(pkce.METHODS),
         "token_endpoint_auth_methods_supported": methods,

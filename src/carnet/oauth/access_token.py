@@ -50,6 +50,8 @@ class AccessToken:
     """RFC 8693 section 4.1, `act`."""
     may_act: Mapping[str, Any] | None = None
     """RFC 8693 section 4.4."""
+    authorization_details: Sequence[Mapping[str, Any]] = ()
+    """RFC 9396 section 9.1."""
     confirmation: Mapping[str, str] | None = None
     """RFC 7800 section 3.1, `cnf`: the key that it is bound to; None: whoever holds it may use it."""
     epoch: int | None = None
@@ -76,6 +78,8 @@ class AccessToken:
             "scope": join(self.scope),
             "roles": list(self.roles),
         }
+        if self.authorization_details:
+            made["authorization_details"] = list(self.authorization_details)
         if self.sign_in is not None:
             made |= sign_in_claims(self.sign_in)
         optional = {

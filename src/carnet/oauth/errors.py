@@ -150,6 +150,12 @@ class RegistrationNotSupportedError(OAuthError):
     code = "registration_not_supported"
 
 
+class InvalidAuthorizationDetailsError(OAuthError):
+    """RFC 9396 section 5."""
+
+    code = "invalid_authorization_details"
+
+
 class InvalidDpopProofError(OAuthError):
     """RFC 9449 section 5."""
 

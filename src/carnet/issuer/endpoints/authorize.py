@@ -117,6 +117,7 @@ async def _code(
         auth_time=session.auth_time,
         amr=session.amr,
         acr=acr.met(session.acr, asked.acr_values) or session.acr,
+        authorization_details=asked.authorization_details,
         confirmation=None if asked.dpop_jkt is None else {"jkt": asked.dpop_jkt},
         approved_at=now,
     )

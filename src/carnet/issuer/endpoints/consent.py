@@ -1,5 +1,8 @@
 """OpenID Connect Core section 3.1.2.4, OAuth 2.1 section 7.9: the page on which a person allows a client something, or not."""
 
+from typing import Any
+
+import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -33,6 +36,7 @@ async def show(request: Request, desk: Desk) -> Response:
         client=asked.back.client,
         account=account,
         scopes=[(name, described(text, name)) for name in asked.scope],
+        details=[(one["type"], _written(one)) for one in asked.authorization_details],
         redirect_uri=asked.back.redirect_uri,
     )
 
@@ -56,7 +60,8 @@ async def decide(request: Request, desk: Desk) -> Response:
     )
     await desk.store.consents.grant(consent)
     await _note("consent.granted", asked, account, request, desk)
-    return RedirectResponse(resume_url(desk, flow, browser=seen.browser_digest), 303)
+    allowed = msgspec.structs.replace(flow, allowed=True)
+    return RedirectResponse(resume_url(desk, allowed, browser=seen.browser_digest), 303)
 
 
 async def _waiting(seen: Visit, given: Parameters, desk: Desk) -> tuple[Account, Flow, AuthorizationRequest]:
@@ -75,6 +80,19 @@ async def _waiting(seen: Visit, given: Parameters, desk: Desk) -> tuple[Account,
     if seen.account is None or "none" in asked.prompt:
         raise SeeOtherError(resume_url(desk, flow, browser=seen.browser_digest))
     return seen.account, flow, asked
+
+
+def _written(detail: dict[str, Any]) -> list[tuple[str, str]]:
+    """RFC 9396 section 7.1: all that an authorization detail asks for, as it is asked for."""
+    return [(name, _plain(value)) for name, value in detail.items() if name != "type"]
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
+    return msgspec.json.encode(value).decode()
 
 
 def described(text: Text, name: str) -> str:

@@ -14,12 +14,13 @@ from carnet.issuer.dpop import nonce, requests_proof
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.grants import GRANTS
 from carnet.issuer.grants.grant import Grant
-from carnet.issuer.issuing import Minted, mint
+from carnet.issuer.issuing import Bounds, Minted, mint
 from carnet.issuer.logout_uris import wants_to_know
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.rotation import settle
 from carnet.issuer.storage.records import Client
-from carnet.oauth import scope
+from carnet.oauth import authorization_details, scope
+from carnet.oauth.authorization_details import Details
 from carnet.oauth.dpop import NONCE_HEADER, SCHEME
 from carnet.oauth.errors import (
     InvalidGrantError,
@@ -40,11 +41,13 @@ async def answer(request: Request, desk: Desk) -> Response:
     authorization = await grant.redeem(grant.read(parameters), client, desk)
     granted = _bounded_scope(authorization, client)
     audience = _bounded_audience(parameters, authorization, client, granted, desk)
+    details = _bounded_details(parameters, authorization, client)
     confirmation = await bind(proof, authorization, client, desk)
-    minted = await mint(authorization, client, desk, scope=granted, audience=audience, confirmation=confirmation)
+    bounds = Bounds(scope=granted, audience=audience, details=details, confirmation=confirmation)
+    minted = await mint(authorization, client, desk, bounds)
     refresh_token = await _commit(authorization, minted, client, desk)
     await _take_part(authorization, client, desk)
-    response = _tokens(minted, authorization, refresh_token, bound=proof is not None)
+    response = _tokens(minted, authorization, refresh_token, bounds)
     if proof is not None:
         response.headers[NONCE_HEADER] = nonce(desk)
     return response
@@ -83,6 +86,15 @@ def _bounded_audience(
     return audience
 
 
+def _bounded_details(parameters: Parameters, authorization: Authorization, client: Client) -> Details:
+    """RFC 9396 section 6.1: some of the approved details, of types that the client may have by now."""
+    types = client.authorization_details_types
+    asked = authorization_details.parse(parameters.get("authorization_details"), types=types)
+    return authorization_details.of_types(
+        authorization_details.narrow(asked, authorization.authorization_details), types
+    )
+
+
 async def _commit(authorization: Authorization, minted: Minted, client: Client, desk: Desk) -> Opaque | None:
     """Spend what is redeemed and store its successor; only the one who wins gets an answer."""
     successor = minted.successor
@@ -104,16 +116,18 @@ async def _take_part(authorization: Authorization, client: Client, desk: Desk) -
         await desk.store.participants.join(person.sid, client.client_id, at=desk.ambient.now())
 
 
-def _tokens(minted: Minted, authorization: Authorization, refresh_token: Opaque | None, *, bound: bool) -> Response:
-    """RFC 6749 section 5.1, RFC 9449 section 5."""
+def _tokens(minted: Minted, authorization: Authorization, refresh_token: Opaque | None, bounds: Bounds) -> Response:
+    """RFC 6749 section 5.1, RFC 9396 section 7, RFC 9449 section 5."""
     document: dict[str, Any] = {
         "access_token": minted.access_token,
-        "token_type": SCHEME if bound else "Bearer",
+        "token_type": SCHEME if bounds.confirmation is not None else "Bearer",
         "expires_in": minted.expires_in,
         "scope": scope.join(minted.scope),
     }
     if authorization.derived is not None and authorization.derived.issued_token_type is not None:
         document["issued_token_type"] = authorization.derived.issued_token_type
+    if bounds.details:
+        document["authorization_details"] = bounds.details
     if refresh_token is not None:
         document["refresh_token"] = refresh_token.value
     if minted.id_token is not None:

@@ -62,6 +62,7 @@ class AuthorizationCode:
         return Authorization(
             scope=approval.scope,
             audience=approval.audience,
+            authorization_details=approval.authorization_details,
             person=Person(
                 subject=artifact.subject,
                 family=artifact.family,

@@ -45,6 +45,7 @@ class RefreshToken:
             scope=approval.scope,
             asked=asked.scope,
             audience=approval.audience,
+            authorization_details=approval.authorization_details,
             person=Person(subject=artifact.subject, family=artifact.family, sid=artifact.sid, approval=approval),
             redemption=Redemption(
                 artifact=artifact,
