@@ -163,6 +163,18 @@ def test_a_policy_out_of_its_range_is_refused(policy, key, verifier_for):
         verifier_for(key, **policy)
 
 
+def test_the_least_of_each_range_makes_a_policy(key, verifier_for):
+    for policy in ({"leeway": 0}, {"cache_size": 0}, {"max_length": 1}, {"max_length": 65536}):
+        assert verifier_for(key, **policy)
+
+
+def test_a_token_of_another_type_hears_which_types_are_wanted(key, verifier_for):
+    verifier = verifier_for(key, typ=["JWT", None])
+    error = refused(verifier, sign_jwt(good(), key, typ="at+jwt"))
+    assert "'at+jwt'" in str(error)
+    assert any(wanted in str(error) for wanted in ("wanted 'jwt' or none", "wanted none or 'jwt'"))
+
+
 def test_only_a_verifier_makes_a_verified_and_it_cannot_be_changed(key, verifier_for):
     with pytest.raises(TypeError, match="Only a verifier"):
         Verified()
@@ -226,6 +238,26 @@ def test_a_token_that_comes_again_is_not_verified_again(key, remembering):
     first = verifier.verify(token, at=NOW)
     assert all(verifier.verify("".join(token), at=NOW + second) is first for second in range(300))
     assert count == [1]
+
+
+def test_a_token_over_the_limit_is_not_even_looked_up(key, verifier_for):
+    class Watched:
+        asked = 0
+
+        def get(self, token):
+            self.asked += 1
+
+        def put(self, token, entry): ...
+
+    token = sign_jwt(good(), key, typ="at+jwt")
+    for limit, asked in ((len(token) - 1, 0), (len(token), 1)):
+        verifier = verifier_for(key, max_length=limit)
+        verifier._recent = Watched()
+        if asked:
+            assert verifier.verify(token, at=NOW)
+        else:
+            assert refused(verifier, token).code == "too_large"
+        assert verifier._recent.asked == asked
 
 
 def test_a_verifier_may_be_told_to_remember_nothing(key, remembering):

@@ -91,7 +91,7 @@ def test_a_set_of_secrets_is_not_published(key_of):
         b'{"keys":"x"}',
         b'{"keys":[],"keys":[]}',
         b'{"keys":[' + b"{}," * 100 + b"{}]}",
-        b'{"keys":[]}' + b" " * 600000,
+        b'{"keys":[]}' + b" " * (524288 - 10),
         {},
         {"keys": None},
         {"keys": {}},
@@ -100,3 +100,16 @@ def test_a_set_of_secrets_is_not_published(key_of):
 def test_what_is_not_a_key_set_or_larger_than_any_is_refused(document):
     with pytest.raises(JoseError):
         KeySet.from_jwks(document, algorithms=ALL)
+
+
+@pytest.mark.parametrize(
+    "document", [b'{"keys":[' + b"{}," * 99 + b"{}]}", {"keys": [{}] * 100}, b'{"keys":[]}' + b" " * (524288 - 11)]
+)
+def test_a_key_set_of_just_the_limits_is_read(document):
+    assert len(KeySet.from_jwks(document, algorithms=ALL)) == 0
+
+
+def test_an_unknown_algorithm_is_an_error_although_there_is_no_key_for_it():
+    with pytest.raises(JoseError) as caught:
+        KeySet.from_jwks({"keys": []}, algorithms=("ES256", "none"))
+    assert caught.value.code == "unsupported"

@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 import pytest
 
+from carnet.jose import strict_json
 from carnet.jose.errors import DuplicateMemberError, MalformedError
 from carnet.jose.strict_json import MAX_INTEGER, JsonObject, encode_array, encode_object, parse_array, parse_object
 
@@ -54,6 +55,17 @@ def test_what_is_strict_json_is_read_as_the_standard_library_reads_it(source):
 def test_a_name_that_comes_twice_is_refused_however_it_is_spelt(source):
     with pytest.raises(DuplicateMemberError, match="twice"):
         parse_object(source)
+
+
+def test_only_an_escaped_quotation_mark_or_a_dropped_member_asks_for_the_second_parse(monkeypatch):
+    asked = []
+    monkeypatch.setattr(strict_json, "_refuse_duplicates", asked.append)
+    parse_object(b'{"a":"b","c":["d",{"e":["f",1],"g":{}}],"h":1,"i":{"j":"k"},"l":null,"m":[]}')
+    parse_array(b'["a",["b",{"c":["d"],"e":"f"}],1,[],{}]')
+    assert asked == []
+    for source, parse in ((b'{"a":"\\""}', parse_object), (b'{"a":1,"a":1}', parse_object), (b'["\\""]', parse_array)):
+        parse(source)
+        assert asked.pop() == source
 
 
 def test_a_name_may_come_again_in_another_object():
@@ -158,6 +170,14 @@ def test_what_is_written_can_be_read_back_to_the_same_depth(arrays):
     for act in (encode_object, lambda value: parse_object(json.dumps(value).encode())):
         with pytest.raises(MalformedError, match="deep"):
             act(nested(16, arrays=arrays))
+
+
+def test_the_greatest_and_the_least_integer_can_be_written():
+    assert parse_object(encode_object({"a": MAX_INTEGER, "b": -MAX_INTEGER})) == {"a": MAX_INTEGER, "b": -MAX_INTEGER}
+    for beyond in (MAX_INTEGER + 1, -MAX_INTEGER - 1):
+        for value in (beyond, [beyond], {"b": beyond}):
+            with pytest.raises(MalformedError, match="2\\^53"):
+                encode_object({"a": value})
 
 
 def test_any_mapping_and_all_values_of_json_can_be_written():

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from carnet.jose.algorithms import signature_algorithm
-from carnet.jose.errors import InvalidKeyError, MalformedError, UnsupportedError, shown
+from carnet.jose.errors import InvalidKeyError, MalformedError, shown
 from carnet.jose.key_types import OCT
 from carnet.jose.keys import VerifyingKey
 from carnet.jose.strict_json import parse_object
@@ -58,22 +58,19 @@ class KeySet:
             raise MalformedError("The key set has no 'keys', or it is not an array (RFC 7517 section 5.1).")
         if len(jwks) > MAX_KEYS:
             raise MalformedError(f"The key set has more than {MAX_KEYS} keys.")
-        candidates = [signature_algorithm(name) for name in algorithms]
+        candidates = [
+            signature_algorithm(name) for name in algorithms
+        ]  # an unknown name is refused in an empty set too
         keys = []
         for jwk in jwks:
             if not isinstance(jwk, Mapping):
                 continue
             for algorithm in candidates:
-                if (
-                    jwk.get("kty") == algorithm.key_type.kty
-                    and jwk.get("alg", algorithm.name) == algorithm.name
-                    and (algorithm.curve is None or jwk.get("crv") == algorithm.curve)
-                ):
-                    try:
-                        keys.append(VerifyingKey.from_jwk(jwk, alg=algorithm.name))
-                    except (InvalidKeyError, UnsupportedError):
-                        continue
-                    break
+                try:
+                    keys.append(VerifyingKey.from_jwk(jwk, alg=algorithm.name))
+                except InvalidKeyError:
+                    continue
+                break
         return cls(keys)
 
     def to_jwks(self) -> dict[str, list[dict[str, Any]]]:

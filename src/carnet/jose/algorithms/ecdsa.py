@@ -30,10 +30,6 @@ class Ecdsa(SignatureAlgorithm, frozen=True):
     def key_type(self) -> KeyType:
         return EC
 
-    @property
-    def curve(self) -> str:
-        return self.crv
-
     def generate(self) -> EllipticCurvePrivateKey:
         return generate_private_key(CURVES[self.crv])
 

@@ -30,10 +30,6 @@ class Eddsa(SignatureAlgorithm, frozen=True):
     def key_type(self) -> KeyType:
         return OKP
 
-    @property
-    def curve(self) -> str | None:
-        return self.curves[0] if len(self.curves) == 1 else None
-
     def generate(self) -> Ed25519PrivateKey | Ed448PrivateKey:
         return _PRIVATE[self.curves[0]].generate()
 

@@ -29,11 +29,6 @@ class SignatureAlgorithm(Struct, frozen=True, metaclass=_AbstractStruct):
     def key_type(self) -> KeyType:
         """The only kind of keys that it works with."""
 
-    @property
-    def curve(self) -> str | None:
-        """The only `crv` of a key that it works with, if its kind of keys has one."""
-        return None
-
     @abstractmethod
     def generate(self) -> Any:
         """Fresh private material."""
