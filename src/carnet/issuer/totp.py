@@ -33,7 +33,7 @@ def matching_step(key: bytes, typed: str, *, at: Instant, after: int) -> int | N
 
     RFC 6238 section 5.2: a code is good once, and so is every one before it.
     """
-    code = "".join(typed.split()).encode()
+    code = "".join(typed.split()).encode("utf-8", "replace")
     present = step_at(at)
     found = None
     for step in range(present - DRIFT, present + DRIFT + 1):
@@ -49,6 +49,6 @@ def written(key: bytes) -> str:
 
 def key_uri(key: bytes, *, issuer: str, account: str) -> str:
     """The `otpauth` URI that apps read out of a QR code; `issuer` and `account` are the names that they show."""
-    label = quote(f"{issuer}:{account}", safe=":@")
+    label = f"{quote(issuer, safe='')}:{quote(account, safe='@')}"
     parameters = {"secret": written(key), "issuer": issuer, "algorithm": "SHA1", "digits": DIGITS, "period": STEP}
     return f"otpauth://totp/{label}?{urlencode(parameters, quote_via=quote)}"

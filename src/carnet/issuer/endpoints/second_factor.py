@@ -1,6 +1,7 @@
 """RFC 6238, rule O10: the page on which a person sets up a second factor, gets new recovery codes, or takes it away."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import msgspec
 import segno
@@ -143,8 +144,8 @@ async def _asked(request: Request, desk: Desk) -> tuple[Asking, Parameters]:
 def _enrolment_page(
     request: Request, desk: Desk, who: Asking, enrolment: Enrolment, *, error: str | None = None
 ) -> Response:
-    issuer = desk.config.issuer.partition("://")[2]
-    uri = totp.key_uri(enrolment.key, issuer=issuer, account=who.account.email)
+    host = urlsplit(desk.config.issuer).hostname or ""
+    uri = totp.key_uri(enrolment.key, issuer=host, account=who.account.email)
     drawn = segno.make(uri, error="m", micro=False)
     key = totp.written(enrolment.key)
     sealed = _sealer(desk).seal(msgspec.msgpack.encode(enrolment), context=_context(who))
