@@ -1,6 +1,8 @@
 """Rule A3: outgoing requests, bounded in size and time, without redirects and without decompression."""
 
 import asyncio
+import ssl
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,12 +27,20 @@ def client_options(url: str, *, seconds: float = TOTAL_SECONDS) -> dict[str, Any
 
     A proxy from the environment is for other machines only.
     """
+    trust_env = not is_loopback(urlsplit(url).hostname or "")
     return {
+        "verify": _tls(trust_env=trust_env),
         "follow_redirects": False,
         "timeout": httpx2.Timeout(max(_PART_SECONDS, seconds / 2), connect=_PART_SECONDS),
-        "trust_env": not is_loopback(urlsplit(url).hostname or ""),
+        "trust_env": trust_env,
         "headers": {"accept": "application/json", "accept-encoding": "identity", "user-agent": "carnet"},
     }
+
+
+@cache
+def _tls(*, trust_env: bool) -> ssl.SSLContext:
+    """Reading the trusted certificates takes tens of milliseconds, in which a loop stands still: once is enough."""
+    return httpx2.create_ssl_context(trust_env=trust_env)
 
 
 async def fetch(wanted: Fetch, *, transport: httpx2.AsyncBaseTransport | None = None) -> Response:
