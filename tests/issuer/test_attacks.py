@@ -6,6 +6,7 @@ from starlette.requests import Request
 from carnet.issuer.accounts import people
 from carnet.issuer.browser import BROWSER_COOKIE, SESSION_COOKIE, cookie
 from carnet.issuer.config import Config
+from carnet.issuer.login import throttle
 from carnet.issuer.login.throttle import ADDRESS, EVERYWHERE
 from carnet.issuer.storage.records import TokenExchange
 from carnet.issuer.token_policies import EXCHANGE
@@ -115,3 +116,19 @@ def test_a_cookie_that_comes_twice_is_none(tmp_path):
     for headers, seen in (([once], "a" * 22), ([twice], ""), ([once, once], "")):
         request = Request({"type": "http", "headers": [(b"cookie", one.encode()) for one in headers]})
         assert cookie(request, config, BROWSER_COOKIE) == seen
+
+
+async def test_a_device_s_cookie_is_opened_whether_or_not_there_is_such_an_account(issuer, monkeypatch):
+    """Rule O11: what only an existing account costs tells that it exists."""
+    await issuer.person()
+    opened = []
+    original = throttle.device
+    monkeypatch.setattr(throttle, "device", lambda *given: opened.append(1) or original(*given))
+    page = await issuer.http.get("/login")
+    costs = []
+    for email in ("ann@example.com", "nobody@example.com"):
+        opened.clear()
+        answer = await issuer.submit("/login", issuer.fields(page) | {"email": email, "password": "a wrong password"})
+        assert answer.status_code == 403
+        costs.append(len(opened))
+    assert costs == [1, 1]
