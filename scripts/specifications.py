@@ -15,6 +15,7 @@ from generated import ROOT, publish
 DOCUMENT = re.compile(
     r"RFC \d{4,5}(?:bis)?(?:-\d{4})?"
     r"|OpenID Connect (?:Core|Discovery|RP-Initiated Logout|Session Management|(?:Front|Back)-Channel Logout)"
+    r"|OpenID CIBA Core"
     r"|OAuth 2\.\d(?: Multiple Response Type Encoding Practices| Form Post Response Mode)?"
     r"|NIST SP 800-\d+[A-Z]?(?:-\d)?"
     r"|FIPS \d+|CSP Level \d"
@@ -32,7 +33,10 @@ TITLES = {
     "RFC 7517": "JSON Web Key",
     "RFC 7518": "JSON Web Algorithms",
     "RFC 7519": "JSON Web Token",
+    "RFC 7521": "Assertion framework",
+    "RFC 7523": "JWT assertions: client authentication and authorization grants",
     "RFC 7591": "Dynamic client registration: the metadata of clients",
+    "RFC 7592": "Dynamic client registration: management",
     "RFC 7617": "Basic authentication",
     "RFC 7636": "Proof key for code exchange (PKCE)",
     "RFC 7638": "JWK thumbprint",
@@ -44,6 +48,8 @@ TITLES = {
     "RFC 8259": "JSON",
     "RFC 8265": "Preparation of usernames and passwords",
     "RFC 8414": "Authorization server metadata",
+    "RFC 8628": "Device authorization grant",
+    "RFC 8693": "Token exchange",
     "RFC 8707": "Resource indicators",
     "RFC 8725": "JWT best current practices",
     "RFC 9068": "JWT profile for access tokens",
@@ -51,6 +57,7 @@ TITLES = {
     "RFC 9207": "Issuer identification in the authorization response",
     "RFC 9470": "Step-up authentication challenge",
     "RFC 9700": "Best current practice for OAuth security",
+    "RFC 9701": "JWT response for token introspection",
     "RFC 9864": "Fully specified algorithms",
 }
 

@@ -16,6 +16,7 @@ from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import Egress, EgressError
 from carnet.issuer.grants import GRANTS
+from carnet.issuer.grants.ciba import GRANT_TYPE as CIBA
 from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 from carnet.issuer.logout_uris import LogoutUriError, check_logout_uris
 from carnet.issuer.opaque import Opaque, fresh_name
@@ -108,7 +109,7 @@ def prepared(desk: Desk, asked: Registration) -> Registered:
     secret = None if method in {PUBLIC, KEYS} else Opaque.fresh(desk.ambient)
     client_id = asked.client_id or fresh_name(desk.ambient).lstrip("-_")
     code_flow = "authorization_code" in asked.grant_types
-    people = code_flow or DEVICE_CODE in asked.grant_types
+    people = code_flow or DEVICE_CODE in asked.grant_types or CIBA in asked.grant_types
     standard = scope.join(desk.config.scopes) if people else ""
     now = desk.ambient.now()
     members: dict[str, Any] = {name: getattr(asked, name) for name in asked.__struct_fields__}
@@ -251,8 +252,9 @@ def _check_grants(client: Client) -> None:
     if not client.grant_types or len(set(client.grant_types)) < len(client.grant_types):
         raise ClientError("grant_types names at least one grant type, and each once.")
     public = client.token_endpoint_auth_method == PUBLIC
-    if public and "client_credentials" in client.grant_types:
-        raise ClientError("A public client has no credentials of its own (RFC 6749 section 4.4): leave out the grant.")
+    for grant_type in ("client_credentials", CIBA):
+        if public and grant_type in client.grant_types:
+            raise ClientError(f"A public client has no credentials of its own: leave out the grant {grant_type}.")
     if set(client.grant_types) == {"refresh_token"}:
         raise ClientError("The grant refresh_token needs another one that gives the first refresh token.")
 

@@ -1,4 +1,4 @@
-"""RFC 8628 section 3.5, OpenID CIBA Core section 11: what a person decides in one place, and an app that polls learns elsewhere."""
+"""RFC 8628 section 3.5, OpenID CIBA Core section 11: what a person decides in one place; an app in another polls for it."""
 
 from hashlib import sha256
 

@@ -97,6 +97,18 @@ class ExpiredTokenError(OAuthError):
     code = "expired_token"
 
 
+class UnknownUserIdError(OAuthError):
+    """OpenID CIBA Core section 13."""
+
+    code = "unknown_user_id"
+
+
+class InvalidBindingMessageError(OAuthError):
+    """OpenID CIBA Core section 13."""
+
+    code = "invalid_binding_message"
+
+
 class ServerError(OAuthError):
     code = "server_error"
     status = 500

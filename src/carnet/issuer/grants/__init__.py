@@ -3,6 +3,7 @@
 from typing import Any
 
 from carnet.issuer.grants.authorization_code import AuthorizationCode
+from carnet.issuer.grants.ciba import Ciba
 from carnet.issuer.grants.client_credentials import ClientCredentials
 from carnet.issuer.grants.device_code import DeviceCode
 from carnet.issuer.grants.grant import Grant
@@ -15,6 +16,7 @@ GRANTS: tuple[Grant[Any], ...] = (
     RefreshToken(),
     ClientCredentials(),
     DeviceCode(),
+    Ciba(),
     TokenExchange(),
     JwtBearer(),
 )

@@ -196,15 +196,15 @@ class StoredArtifacts(Group):
         return int(lived)
 
     @reading
-    def families(self, subject: str, *, at: Instant) -> Verb[list[Artifact]]:
+    def families(self, subject: str, *, at: Instant, kind: ArtifactKind = "refresh_token") -> Verb[list[Artifact]]:
         rows = yield Statement(
             "SELECT artifact.kind, artifact.digest, artifact.family, family.subject, family.client_id, family.sid,"
             " artifact.document, artifact.created_at, artifact.expires_at"
             " FROM family JOIN artifact ON artifact.family = family.family"
             " LEFT JOIN session ON session.sid = family.sid"
             " WHERE family.subject = ? AND family.revoked_at IS NULL AND session.ended_at IS NULL"
-            " AND artifact.kind = 'refresh_token' AND artifact.spent_at IS NULL AND artifact.expires_at > ?"
+            " AND artifact.kind = ? AND artifact.spent_at IS NULL AND artifact.expires_at > ?"
             " ORDER BY artifact.created_at DESC, artifact.digest",
-            (subject, at),
+            (subject, kind, at),
         )
         return [_artifact(row) for row in rows]

@@ -113,8 +113,8 @@ class Artifacts(Protocol):
     async def revoke_family(self, family: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> int:
         """End all artifacts of a family; the answer is how many lived. The revocations are written in any case."""
 
-    async def families(self, subject: str, *, at: Instant) -> list[Artifact]:
-        """The live refresh tokens of a subject, newest first: what an account page lists."""
+    async def families(self, subject: str, *, at: Instant, kind: ArtifactKind = "refresh_token") -> list[Artifact]:
+        """The live artifacts of a kind that a subject has, newest first: what an account page lists."""
 
 
 class Accounts(Protocol):

@@ -206,7 +206,7 @@ class TestArtifacts:
         assert await store.artifacts.revoke_family("f1", at=NOW) == 0
         assert await store.artifacts.revoke_family("unknown", at=NOW) == 0
 
-    async def test_the_live_refresh_tokens_of_a_subject_are_listed_newest_first(self, store: Store) -> None:
+    async def test_the_live_artifacts_of_a_subject_are_listed_newest_first(self, store: Store) -> None:
         await settle(store, "ada", "bob")
         await store.artifacts.put(artifact("a0", family="fa", created_at=NOW))
         await store.artifacts.put(artifact("b0", family="fb", created_at=NOW + 1))
@@ -220,6 +220,8 @@ class TestArtifacts:
         listed = await store.artifacts.families("ada", at=NOW + 5)
         assert [one.document for one in listed] == [b"a1", b"d0", b"b0"]
         assert listed[0] == artifact("a1", family="fa", created_at=NOW + 3)
+        codes = await store.artifacts.families("ada", at=NOW + 5, kind="code")
+        assert codes == [artifact("code", "code", family="fg")]
 
     async def test_the_family_of_a_renewed_session_goes_on_with_it(self, store: Store) -> None:
         await settle(store)

@@ -1,0 +1,83 @@
+"""OpenID CIBA Core section 8: the page on which a person sees what apps ask of them from elsewhere, and decides."""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from carnet.issuer import backchannel_requests
+from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters, visit
+from carnet.issuer.desk import Desk
+from carnet.issuer.endpoint import Endpoint
+from carnet.issuer.endpoints.consent import described
+from carnet.issuer.http_security import written_address
+from carnet.issuer.login.returning import sign_in_url
+from carnet.issuer.refusals import RefusalError, SeeOtherError, page
+from carnet.issuer.storage.records import Account, Consent, Event, Session
+
+PURPOSE = "approvals"
+
+NOTICES = ("approved", "denied")
+"""What `done` may say; each is a sentence `approvals.<done>`."""
+
+
+@page
+async def show(request: Request, desk: Desk) -> Response:
+    seen = await visit(request, desk)
+    account, _ = _who(desk, seen)
+    text = desk.pages.text(request)
+    done = link_parameters(request).get("done")
+    waiting = [
+        (one, client, [(name, described(text, name)) for name in one.asked.scope])
+        for one in await backchannel_requests.waiting_for(desk, account.subject)
+        if (client := await desk.store.clients.get(one.asked.client_id)) is not None
+    ]
+    return desk.pages.render(
+        request,
+        "approvals",
+        csrf=csrf_field(desk, seen, PURPOSE),
+        account=account,
+        waiting=waiting,
+        notice=f"approvals.{done}" if done in NOTICES else None,
+    )
+
+
+@page
+async def decide(request: Request, desk: Desk) -> Response:
+    seen = await visit(request, desk)
+    form = await check_form(request, desk, seen, PURPOSE)
+    account, session = _who(desk, seen)
+    choice = form.get("decision")
+    if choice not in {"allow", "deny"}:
+        raise RefusalError(400, "no_form", why="no decision")
+    allowed = choice == "allow"
+    asked = await backchannel_requests.decide(desk, form.get("request") or "", session, allowed=allowed)
+    if asked is None:
+        raise RefusalError(400, "stale_approval", why="nothing to decide for this person")
+    now = desk.ambient.now()
+    if allowed:
+        await desk.store.consents.grant(
+            Consent(subject=account.subject, client_id=asked.client_id, scope=asked.scope, granted_at=now)
+        )
+    await desk.store.events.add(
+        Event(
+            at=now,
+            name="backchannel_request.allowed" if allowed else "backchannel_request.denied",
+            subject=account.subject,
+            client_id=asked.client_id,
+            sid=session.sid,
+            address=written_address(request, desk.config),
+            detail={"scope": list(asked.scope)},
+        )
+    )
+    return RedirectResponse(f"{desk.config.issuer}/approvals?done={'approved' if allowed else 'denied'}", 303)
+
+
+def _who(desk: Desk, seen: Visit) -> tuple[Account, Session]:
+    if seen.account is None or seen.session is None:
+        raise SeeOtherError(sign_in_url(desk, seen, "/approvals"))
+    return seen.account, seen.session
+
+
+ENDPOINTS = (
+    Endpoint("/approvals", ("GET",), show),
+    Endpoint("/approvals", ("POST",), decide),
+)
