@@ -13,6 +13,12 @@ from carnet.issuer.token_policies import EXCHANGE
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture
+def config(request, tmp_path) -> Config:
+    return Config(issuer="http://127.0.0.1:8080", data=tmp_path, **getattr(request, "param", {}))
+
+
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 
 
@@ -132,3 +138,18 @@ async def test_a_device_s_cookie_is_opened_whether_or_not_there_is_such_an_accou
         assert answer.status_code == 403
         costs.append(len(opened))
     assert costs == [1, 1]
+
+
+@pytest.mark.parametrize("config", [{"authorization_details_types": ("payment",)}], indirect=True)
+async def test_what_one_person_has_allowed_is_not_allowed_by_the_next_one_in_the_same_browser(issuer):
+    """RFC 9396 section 7.1: the request waits in the browser, and whoever signs in there next is asked as well."""
+    app = await issuer.register(first_party=False, authorization_details_types=("payment",))
+    await issuer.person("bob@example.com")
+    for email in ("bob@example.com", "ann@example.com"):
+        await issuer.sign_in(email)
+        consent = await issuer.follow(await app.authorize(authorization_details='[{"type":"payment","to":"bob"}]'))
+        allowed = await issuer.submit("/consent", issuer.fields(consent) | {"decision": "allow"})
+    assert "code" in app.query(await issuer.follow(allowed))
+    await issuer.sign_in("bob@example.com")
+    answer = await issuer.follow(allowed)
+    assert answer.headers["location"].startswith("http://127.0.0.1:8080/consent?")

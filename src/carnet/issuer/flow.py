@@ -27,8 +27,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     began_at: Instant
     """What happens on our pages after it meets `prompt` and `max_age`."""
 
-    allowed: bool = False
-    """Whether the person has allowed, on our page, all that this very request asks for."""
+    allowed_by: str | None = None
+    """The subject of whoever has allowed, on our page, all that this very request asks for."""
     pushed: Digest | None = None
     """Of the pushed request that the code is to spend (RFC 9126)."""
 

@@ -87,10 +87,8 @@ def _consent_needed(asked: AuthorizationRequest, consent: Consent | None, flow: 
         return False
     if consent is None or excess(asked.scope, consent.scope):
         return True
-    if asked.authorization_details and (
-        flow is None or not flow.allowed
-    ):  # RFC 9396: allowed each time, never remembered
-        return True
+    if asked.authorization_details and (flow is None or flow.allowed_by != consent.subject):
+        return True  # RFC 9396: allowed each time, never remembered
     just_now = flow is not None and consent.granted_at >= flow.began_at
     recognised = authenticates(client) or asked.back.redirect_uri.startswith("https://")
     return not just_now and ("consent" in asked.prompt or not recognised)

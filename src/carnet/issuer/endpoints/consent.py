@@ -60,7 +60,7 @@ async def decide(request: Request, desk: Desk) -> Response:
     )
     await desk.store.consents.grant(consent)
     await _note("consent.granted", asked, account, request, desk)
-    allowed = msgspec.structs.replace(flow, allowed=True)
+    allowed = msgspec.structs.replace(flow, allowed_by=account.subject)
     return RedirectResponse(resume_url(desk, allowed, browser=seen.browser_digest), 303)
 
 
