@@ -68,7 +68,7 @@ PROGRAMS = [
 @pytest.mark.parametrize("path", PROGRAMS, ids=name)
 def test_every_example_in_python_runs(path):
     for source in blocks(path, "python"):
-        exec(compile(source, f"{path}", "exec"), {"secret": "s" * 43})
+        exec(compile(source, f"{path}", "exec"), {"__name__": "__main__", "secret": "s" * 43})
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)

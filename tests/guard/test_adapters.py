@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import httpx2
+import litestar
 import pytest
 from fastapi import FastAPI
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from starlette.websockets import WebSocket
 
 from carnet.guard import Principal, asgi, require
 from carnet.guard import fastapi as fastapi_guard
+from carnet.guard import litestar as litestar_guard
 from carnet.guard import starlette as starlette_guard
 from carnet.jose import SigningKey, VerifyingKey, sign_jwt
 from carnet.testing import Clock
@@ -80,7 +82,26 @@ def asgi_app(issuer: FakeIssuer, clock: Clock) -> tuple[Any, Any]:
     return app, guard
 
 
-@pytest.fixture(params=[fastapi_app, starlette_app, asgi_app], ids=["fastapi", "starlette", "asgi"])
+def litestar_app(issuer: FakeIssuer, clock: Clock) -> tuple[Any, Any]:
+    guard = litestar_guard.Guard(
+        issuer=issuer.issuer, audience="orders", ambient=clock.ambient, transport=issuer.transport
+    )
+
+    @litestar.get("/orders", guards=[guard.require(scope="orders:read", role="USER")])
+    async def orders(request: litestar.Request[Any, Any, Any]) -> dict[str, Any]:
+        return _shown(guard.principal(request))
+
+    @litestar.get("/payments", guards=[guard.require(max_age=300, acr="gold")], sync_to_thread=False)
+    def payments() -> dict[str, bool]:
+        return {"paid": True}
+
+    return litestar.Litestar([orders, payments], plugins=[guard], openapi_config=None, logging_config=None), guard
+
+
+BUILDS = {"fastapi": fastapi_app, "starlette": starlette_app, "asgi": asgi_app, "litestar": litestar_app}
+
+
+@pytest.fixture(params=BUILDS.values(), ids=BUILDS)
 async def client(request: pytest.FixtureRequest, issuer: FakeIssuer, clock: Clock) -> AsyncIterator[httpx2.AsyncClient]:
     app, guard = request.param(issuer, clock)
     async with (
@@ -254,7 +275,7 @@ async def test_the_name_of_the_scheme_has_no_case(client: httpx2.AsyncClient, is
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("build", [fastapi_app, starlette_app, asgi_app])
+@pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS)
 async def test_before_the_first_key_set_the_answer_is_503_and_never_401(
     build: Build, issuer: FakeIssuer, clock: Clock
 ) -> None:
@@ -277,7 +298,7 @@ async def _running(app: Any, guard: Any) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-@pytest.mark.parametrize("build", [fastapi_app, starlette_app, asgi_app])
+@pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS)
 async def test_a_guard_goes_on_when_the_issuer_has_stopped(build: Build, issuer: FakeIssuer, clock: Clock) -> None:
     async with _running(*build(issuer, clock)) as client:
         assert (await client.get("/orders", headers=issuer.headers(**GOOD))).status_code == 200
@@ -371,6 +392,13 @@ def _live(issuer: FakeIssuer, clock: Clock) -> dict[str, Any]:
         await websocket.accept()
         await websocket.send_text(principal.subject)
 
+    lite = litestar_guard.Guard(**settings)
+
+    @litestar.websocket("/live", guards=[lite.require(role="USER")])
+    async def lively(socket: litestar.WebSocket[Any, Any, Any]) -> None:
+        await socket.accept()
+        await socket.send_text(lite.principal(socket).subject)
+
     async def echo(scope: Any, receive: Any, send: Any) -> None:
         websocket = WebSocket(scope, receive, send)
         await websocket.accept()
@@ -380,10 +408,11 @@ def _live(issuer: FakeIssuer, clock: Clock) -> dict[str, Any]:
         "starlette": Starlette(routes=[WebSocketRoute("/live", endpoint)]),
         "fastapi": fast_app,
         "asgi": plain.protect(echo, require(role="USER")),
+        "litestar": litestar.Litestar([lively], plugins=[lite], openapi_config=None, logging_config=None),
     }
 
 
-@pytest.mark.parametrize("kind", ["starlette", "fastapi", "asgi"])
+@pytest.mark.parametrize("kind", ["starlette", "fastapi", "asgi", "litestar"])
 async def test_a_websocket_is_guarded_at_its_handshake(issuer: FakeIssuer, clock: Clock, kind: str) -> None:
     app = _live(issuer, clock)[kind]
     good = [(b"authorization", f"Bearer {issuer.token(roles='USER')}".encode())]

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Annotated, Any
 
+import litestar
+import litestar.exceptions
 import pytest
 from fastapi import FastAPI
 from starlette.applications import Starlette
@@ -11,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from carnet.guard import Principal, asgi, held_socket, require
 from carnet.guard import fastapi as fastapi_guard
+from carnet.guard import litestar as litestar_guard
 from carnet.guard import starlette as starlette_guard
 from carnet.testing import Clock
 from carnet.testing.issuer import FakeIssuer
@@ -63,7 +66,7 @@ async def echo(websocket: WebSocket) -> None:
         pass
 
 
-@pytest.fixture(params=["starlette", "fastapi", "asgi"])
+@pytest.fixture(params=["starlette", "fastapi", "litestar", "asgi"])
 def app(request, issuer):
     settings: Any = {
         "issuer": issuer.issuer,
@@ -82,6 +85,19 @@ def app(request, issuer):
             await echo(websocket)
 
         return made, fast
+    if request.param == "litestar":
+        lite = litestar_guard.Guard(**settings)
+
+        @litestar.websocket("/live", guards=[lite.require(role="USER")])
+        async def lively(socket: litestar.WebSocket[Any, Any, Any]) -> None:
+            await socket.accept()
+            try:
+                while True:
+                    await socket.send_text(await socket.receive_text())
+            except litestar.exceptions.WebSocketDisconnect:
+                pass
+
+        return litestar.Litestar([lively], plugins=[lite], openapi_config=None, logging_config=None), lite
     plain = asgi.Guard(**settings)
 
     async def bare(scope: Any, receive: Any, send: Any) -> None:

@@ -1,7 +1,8 @@
 """What a service that receives tokens runs: it verifies them offline with the issuer's published keys.
 
 Adapters are imported on their own: `carnet.guard.fastapi`, `carnet.guard.starlette`, `carnet.guard.asgi`, `carnet.guard.wsgi`,
-`carnet.guard.django`; the browser back end is `carnet.guard.browser`.
+`carnet.guard.django`, `carnet.guard.litestar`, `carnet.guard.grpc`; the browser back end is `carnet.guard.browser`, the
+gateway `carnet.guard.gateway`.
 """
 
 from carnet.guard.checkpoint import BlockingCheckpoint, Checkpoint

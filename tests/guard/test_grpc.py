@@ -1,0 +1,241 @@
+"""RFC 6750 over gRPC: real servers, of asyncio and of threads, let the same calls through and refuse the same."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import grpc.aio
+import httpx2
+import pytest
+
+from carnet.guard import grpc as grpc_guard
+from carnet.guard import require
+from carnet.testing import Clock
+from carnet.testing.issuer import FakeIssuer
+
+pytestmark = pytest.mark.anyio
+
+ASKED = {
+    "/orders.Orders/Read": require(scope="orders:read"),
+    "/orders.Orders/Watch": require(scope="orders:read", role="CLERK"),
+    "/orders.Orders/Send": require(role="CLERK"),
+    "/orders.Orders/Pay": require(max_age=300),
+    "/orders.Orders/Ping": None,
+}
+SHAPES = {"Read": "unary_unary", "Watch": "unary_stream", "Send": "stream_unary", "Talk": "stream_stream"}
+METHODS = {**SHAPES, "Pay": "unary_unary", "Ping": "unary_unary", "Other": "unary_unary"}
+
+
+class Service:
+    """Answers with the subject; what is sent to it is counted."""
+
+    def __init__(self, guard: Any) -> None:
+        self._guard = guard
+        self.reached = 0
+
+    def name(self) -> bytes:
+        self.reached += 1
+        return self._guard.principal().subject.encode()
+
+    def handlers(self, make: dict[str, Any]) -> Any:
+        """As a generated file would have them, with bytes as messages."""
+        made = {
+            name: getattr(grpc, f"{shape}_rpc_method_handler")(make.get(name, make[shape]))
+            for name, shape in METHODS.items()
+        }
+        return grpc.method_handlers_generic_handler("orders.Orders", made)
+
+
+def pinged(*_: Any) -> bytes:
+    return b"pong"
+
+
+@asynccontextmanager
+async def asynchronous(issuer: FakeIssuer, clock: Clock) -> AsyncIterator[tuple[int, Service]]:
+    guard = grpc_guard.Guard(
+        issuer=issuer.issuer, audience="orders", methods=ASKED, ambient=clock.ambient, transport=issuer.transport
+    )
+    service = Service(guard)
+
+    async def answer(request: Any, context: Any) -> bytes:
+        if not isinstance(request, bytes):
+            assert [part async for part in request] == [b"a", b"b"]
+        return service.name()
+
+    async def stream(request: Any, context: Any) -> AsyncIterator[bytes]:
+        for _ in range(2):
+            yield service.name()
+
+    async def ping(request: Any, context: Any) -> bytes:
+        return pinged()
+
+    server = grpc.aio.server(interceptors=[guard])
+    make = {
+        "unary_unary": answer,
+        "stream_unary": answer,
+        "unary_stream": stream,
+        "stream_stream": stream,
+        "Ping": ping,
+    }
+    server.add_generic_rpc_handlers((service.handlers(make),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield port, service
+    finally:
+        await server.stop(None)
+        await guard.checkpoint.stop()
+
+
+@asynccontextmanager
+async def threaded(issuer: FakeIssuer, clock: Clock) -> AsyncIterator[tuple[int, Service]]:
+    guard = grpc_guard.BlockingGuard(
+        issuer=issuer.issuer, audience="orders", methods=ASKED, ambient=clock.ambient, transport=issuer.transport
+    )
+    service = Service(guard)
+
+    def answer(request: Any, context: Any) -> bytes:
+        if not isinstance(request, bytes):
+            assert list(request) == [b"a", b"b"]
+        return service.name()
+
+    def stream(request: Any, context: Any) -> Any:
+        for _ in range(2):
+            yield service.name()
+
+    with ThreadPoolExecutor(4) as pool:
+        server = grpc.server(pool, interceptors=[guard])
+        make = {
+            "unary_unary": answer,
+            "stream_unary": answer,
+            "unary_stream": stream,
+            "stream_stream": stream,
+            "Ping": pinged,
+        }
+        server.add_generic_rpc_handlers((service.handlers(make),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        try:
+            yield port, service
+        finally:
+            server.stop(None).wait()
+            guard.checkpoint.stop()
+
+
+class Caller:
+    """A client of the service."""
+
+    def __init__(self, channel: grpc.aio.Channel, service: Service) -> None:
+        self._channel = channel
+        self.service = service
+
+    def _begin(self, method: str, token: str | None, metadata: tuple[tuple[str, str], ...], *request: Any) -> Any:
+        call = getattr(self._channel, METHODS.get(method, "unary_unary"))(f"/orders.Orders/{method}")
+        sent = metadata if token is None else (*metadata, ("authorization", f"Bearer {token}"))
+        return call(*request, metadata=sent)
+
+    async def call(self, method: str, token: str | None = None) -> Any:
+        """The answer, or the answers of a stream."""
+        shape = METHODS[method]
+        made = self._begin(method, token, (), iter([b"a", b"b"]) if shape.startswith("stream") else b"")
+        return [part async for part in made] if shape.endswith("stream") else await made
+
+    async def refusal(
+        self, method: str, token: str | None = None, *, metadata: tuple[tuple[str, str], ...] = ()
+    ) -> tuple[grpc.StatusCode, dict[str, str], str]:
+        """The status, the trailing metadata, the details; nothing reaches the service. A stream has sent nothing yet by then."""
+        before = self.service.reached
+        streams = METHODS.get(method, "").startswith("stream")
+        made = self._begin(method, token, metadata, *(() if streams else (b"",)))
+        status = await made.code()
+        assert self.service.reached == before
+        assert status != grpc.StatusCode.OK
+        return status, dict(await made.trailing_metadata()), await made.details()
+
+
+@pytest.fixture(params=[asynchronous, threaded], ids=["asyncio", "threads"])
+async def caller(request: pytest.FixtureRequest, issuer: FakeIssuer, clock: Clock) -> AsyncIterator[Caller]:
+    async with (
+        request.param(issuer, clock) as (port, service),
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        yield Caller(channel, service)
+
+
+@pytest.mark.parametrize("method", SHAPES)
+async def test_a_good_token_is_let_through_with_its_principal(caller: Caller, issuer: FakeIssuer, method: str) -> None:
+    answer = await caller.call(method, issuer.token("bob", scope="orders:read", roles=["CLERK"]))
+    assert answer in (b"bob", [b"bob", b"bob"])
+
+
+@pytest.mark.parametrize("method", SHAPES)
+async def test_a_call_without_a_token_is_unauthenticated(caller: Caller, method: str) -> None:
+    status, trailing, _ = await caller.refusal(method)
+    assert (status, trailing["www-authenticate"]) == (grpc.StatusCode.UNAUTHENTICATED, "Bearer")
+
+
+@pytest.mark.parametrize("method", ["Watch", "Send"])
+async def test_a_token_without_the_role_is_denied_without_a_word_why(
+    caller: Caller, issuer: FakeIssuer, method: str
+) -> None:
+    token = issuer.token("bob", scope="orders:read", roles=["GUEST"])
+    status, trailing, details = await caller.refusal(method, token)
+    assert status == grpc.StatusCode.PERMISSION_DENIED
+    assert 'error="insufficient_scope"' in trailing["www-authenticate"]
+    assert "CLERK" not in details
+
+
+async def test_a_method_that_is_not_named_asks_for_a_valid_token(caller: Caller, issuer: FakeIssuer) -> None:
+    assert await caller.call("Other", issuer.token("bob")) == b"bob"
+    assert (await caller.refusal("Other"))[0] == grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_method_is_public_only_if_that_is_said(caller: Caller) -> None:
+    assert await caller.call("Ping") == b"pong"
+
+
+async def test_a_method_that_does_not_exist_is_not_there_for_anybody(caller: Caller, issuer: FakeIssuer) -> None:
+    for token in (None, issuer.token("bob")):
+        assert (await caller.refusal("Nothing", token))[0] == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_bad_tokens_are_unauthenticated(caller: Caller, issuer: FakeIssuer) -> None:
+    good = issuer.token("bob", scope="orders:read")
+    for token in (
+        issuer.token(scope="orders:read", expires_in=-600),
+        issuer.token(scope="orders:read", audience="invoices"),
+        issuer.token(scope="orders:read", typ="JWT"),
+        good[:-2],
+        "a b",
+        "",
+    ):
+        assert (await caller.refusal("Read", token))[0] == grpc.StatusCode.UNAUTHENTICATED
+    twice = (("authorization", f"Bearer {good}"), ("authorization", f"Bearer {good}"))
+    assert (await caller.refusal("Read", metadata=twice))[0] == grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.spec("RFC 9470", "3", "MUST")
+async def test_an_old_sign_in_is_answered_with_what_would_do(caller: Caller, issuer: FakeIssuer, clock: Clock) -> None:
+    _, trailing, _ = await caller.refusal("Pay", issuer.token(auth_time=clock.now() - 1000))
+    assert 'max_age="300"' in trailing["www-authenticate"]
+    assert await caller.call("Pay", issuer.token("bob", auth_time=clock.now() - 10)) == b"bob"
+
+
+async def test_without_keys_the_service_is_unavailable(caller: Caller, issuer: FakeIssuer) -> None:
+    issuer.answer = lambda request: httpx2.Response(500)  # type: ignore[method-assign]
+    status, trailing, _ = await caller.refusal("Other", issuer.token())
+    assert status == grpc.StatusCode.UNAVAILABLE
+    assert int(trailing["retry-after"]) > 0
+
+
+async def test_one_call_does_not_know_another_ones_principal(caller: Caller, issuer: FakeIssuer) -> None:
+    for name in ("ada", "bob", "eve"):
+        assert await caller.call("Other", issuer.token(name)) == name.encode()
+    assert await caller.call("Ping") == b"pong"
+
+
+def test_outside_of_a_call_there_is_no_principal(issuer: FakeIssuer) -> None:
+    with pytest.raises(LookupError):
+        grpc_guard.Guard(issuer=issuer.issuer, audience="orders").principal()
