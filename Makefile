@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 SHELL := /bin/bash
 
-.PHONY: help demo test lint types bench lock docs system clean
+.PHONY: help demo test lint types bench fuzz lock docs system clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ types: $(VENV)/test.stamp  ## check types, strictly
 bench: $(VENV)/bench.stamp  ## measure against peers, in one run
 	@for program in benchmarks/*/*.py; do python $$program $(ARGS) || exit 1; done
 
+fuzz: $(VENV)/fuzz.stamp  ## feed the token core with made-up input for five minutes
+	@python tests/fuzz/fuzz_jose.py $(ARGS)
+
 docs: $(VENV)/test.stamp  ## write what is generated in docs/reference again
 	@python scripts/specifications.py
 	@python scripts/command_reference.py
@@ -42,7 +45,7 @@ system:
 	@scripts/need chromium postgresql libatomic nginx caddy
 
 clean:  ## remove what was installed and made here
-	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 
 $(PYTHON):
 	@scripts/make-venv $(VENV)
@@ -56,6 +59,11 @@ $(VENV)/demo.stamp: requirements/demo.txt pyproject.toml | $(PYTHON)
 $(VENV)/test.stamp: requirements/test.txt $(VENV)/demo.stamp
 	@echo "Installing what the tests need into $(VENV), a minute or so the first time"
 	@scripts/install $(VENV) requirements/test.txt
+	@touch $@
+
+$(VENV)/fuzz.stamp: requirements/fuzz.txt $(VENV)/test.stamp
+	@echo "Installing the fuzzer into $(VENV)"
+	@scripts/install $(VENV) requirements/fuzz.txt
 	@touch $@
 
 $(VENV)/bench.stamp: requirements/bench.txt benchmarks/issuer/peer/package-lock.json $(VENV)/test.stamp

@@ -395,7 +395,6 @@ KEPT = """async () => JSON.stringify({
 })"""
 
 
-@pytest.mark.spec("RFC 9700", "4.2.4", "MUST NOT")
 def test_nothing_of_a_token_or_key_leaves_the_page(page, issuer, issued):
     wire = Wire(page)
     source = page.goto(f"{issuer.url}/debugger").text()
