@@ -153,3 +153,36 @@ async def test_what_one_person_has_allowed_is_not_allowed_by_the_next_one_in_the
     await issuer.sign_in("bob@example.com")
     answer = await issuer.follow(allowed)
     assert answer.headers["location"].startswith("http://127.0.0.1:8080/consent?")
+
+
+@pytest.mark.parametrize("left_out", [1, 16, 28, 40])
+async def test_a_sealed_flow_that_was_cut_short_is_refused(issuer, left_out):
+    """Rule O19: the seal is over everything, and has exactly its length."""
+    app = await issuer.register()
+    page = await app.authorize()
+    flow = app.query(page)["flow"]
+    for damaged in (flow[:-left_out], flow[left_out:], flow + "A" * left_out, flow[:left_out]):
+        for path in ("/login", "/authorize"):
+            answer = await issuer.http.get(path, params={"flow": damaged})
+            assert answer.status_code == 400, (path, damaged)
+            assert "code=" not in answer.headers.get("location", "")
+    assert (await issuer.follow(page)).status_code == 200
+
+
+async def test_a_secret_that_was_cut_short_or_continued_is_none(issuer):
+    """Rule O19: codes, refresh tokens and sessions are compared whole."""
+    app = await issuer.register()
+    await issuer.sign_in()
+    code = await app.code()
+    for damaged in (code[:-1], code[1:], code + "A", code + "=", f" {code}"):
+        assert (await app.redeem(damaged)).json()["error"] == "invalid_grant"
+    tokens = (await app.redeem(code)).json()
+    for damaged in (tokens["refresh_token"][:-1], tokens["refresh_token"] + "A"):
+        assert (await app.refresh(damaged)).json()["error"] == "invalid_grant"
+        assert not await app.active(damaged)
+    assert not await app.active(tokens["access_token"][:-1])
+    assert (await app.refresh(tokens["refresh_token"])).status_code == 200
+    session = issuer.http.cookies[SESSION_COOKIE]
+    for damaged in (session[:-1], session + "A"):
+        answer = await issuer.direct.get("/account", headers={"Cookie": f"{SESSION_COOKIE}={damaged}"})
+        assert answer.status_code == 303
