@@ -83,8 +83,8 @@ async def waiting_for(desk: Desk, subject: str) -> list[Waiting]:
     return [one for one in waiting if not lapsed(one.asked.expires_at, at=now)]
 
 
-async def decide(desk: Desk, name: str, session: Session, *, allowed: bool) -> BackchannelRequest | None:
-    """Decide, once; None: there is no such request of this person, or not any more."""
+async def decide(desk: Desk, name: str, session: Session, *, allowed: bool) -> Artifact | None:
+    """Decide, once; the answer is the decision, or None: there is no such request of this person, or not any more."""
     one = next((one for one in await waiting_for(desk, session.subject) if one.name == name), None)
     if one is None:
         return None
@@ -99,4 +99,4 @@ async def decide(desk: Desk, name: str, session: Session, *, allowed: bool) -> B
         desk=desk,
     )
     outcome = await desk.store.artifacts.spend("backchannel_request", one.digest, at=desk.ambient.now(), into=(made,))
-    return one.asked if isinstance(outcome, Fresh) else None
+    return made if isinstance(outcome, Fresh) else None

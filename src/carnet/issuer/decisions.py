@@ -9,7 +9,7 @@ from carnet.issuer.approval import Approval, Authorization, Person, Redemption
 from carnet.issuer.desk import Desk
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.storage.ports import Spent
-from carnet.issuer.storage.records import Artifact, Digest, Session
+from carnet.issuer.storage.records import Artifact, Consent, Digest, Event, Session
 from carnet.oauth.errors import AccessDeniedError, AuthorizationPendingError, SlowDownError
 from carnet.oauth.scope import OFFLINE_ACCESS, Scope
 
@@ -57,6 +57,29 @@ def decision(
         document=msgspec.json.encode(Decision(approval=approval if allowed else None, sid=session.sid)),
         created_at=now,
         expires_at=expires_at,
+    )
+
+
+async def record(decided: Artifact, desk: Desk, *, of: str, address: str | None) -> None:
+    """Remember what was allowed, so that the account page lists it, and write either decision into the audit trail.
+
+    `of` is what was decided about, as its events begin.
+    """
+    subject, client_id = decided.subject or "", decided.client_id or ""
+    document = msgspec.json.decode(decided.document, type=Decision)
+    now = desk.ambient.now()
+    if document.approval is not None:
+        scope = document.approval.scope
+        await desk.store.consents.grant(Consent(subject=subject, client_id=client_id, scope=scope, granted_at=now))
+    await desk.store.events.add(
+        Event(
+            at=now,
+            name=f"{of}.{'denied' if document.approval is None else 'allowed'}",
+            subject=subject,
+            client_id=client_id,
+            sid=document.sid,
+            address=address,
+        )
     )
 
 

@@ -111,8 +111,8 @@ async def claimed_by(desk: Desk, code: str, session: Session) -> DeviceRequest |
     return msgspec.msgpack.decode(found.document, type=DeviceRequest) if isinstance(found, Artifact) else None
 
 
-async def decide(desk: Desk, code: str, session: Session, *, allowed: bool) -> DeviceRequest | None:
-    """Decide, once; None: there is nothing to decide here, or not any more."""
+async def decide(desk: Desk, code: str, session: Session, *, allowed: bool) -> Artifact | None:
+    """Decide, once; the answer is the decision, or None: there is nothing to decide here, or not any more."""
     asked = await claimed_by(desk, code, session)
     if asked is None:
         return None
@@ -129,7 +129,7 @@ async def decide(desk: Desk, code: str, session: Session, *, allowed: bool) -> D
     outcome = await desk.store.artifacts.spend(
         "device_claim", _claim_digest(desk, code, session), at=desk.ambient.now(), into=(made,)
     )
-    return asked if isinstance(outcome, Fresh) else None
+    return made if isinstance(outcome, Fresh) else None
 
 
 def _user_digest(desk: Desk, code: str) -> Digest:

@@ -5,13 +5,14 @@ from starlette.responses import RedirectResponse, Response
 
 from carnet.issuer import backchannel_requests
 from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters, visit
+from carnet.issuer.decisions import record
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.endpoints.consent import described
 from carnet.issuer.http_security import written_address
 from carnet.issuer.login.returning import sign_in_url
 from carnet.issuer.refusals import RefusalError, SeeOtherError, page
-from carnet.issuer.storage.records import Account, Consent, Event, Session
+from carnet.issuer.storage.records import Account, Session
 
 PURPOSE = "approvals"
 
@@ -44,30 +45,15 @@ async def show(request: Request, desk: Desk) -> Response:
 async def decide(request: Request, desk: Desk) -> Response:
     seen = await visit(request, desk)
     form = await check_form(request, desk, seen, PURPOSE)
-    account, session = _who(desk, seen)
+    _, session = _who(desk, seen)
     choice = form.get("decision")
     if choice not in {"allow", "deny"}:
         raise RefusalError(400, "no_form", why="no decision")
     allowed = choice == "allow"
-    asked = await backchannel_requests.decide(desk, form.get("request") or "", session, allowed=allowed)
-    if asked is None:
+    made = await backchannel_requests.decide(desk, form.get("request") or "", session, allowed=allowed)
+    if made is None:
         raise RefusalError(400, "stale_approval", why="nothing to decide for this person")
-    now = desk.ambient.now()
-    if allowed:
-        await desk.store.consents.grant(
-            Consent(subject=account.subject, client_id=asked.client_id, scope=asked.scope, granted_at=now)
-        )
-    await desk.store.events.add(
-        Event(
-            at=now,
-            name="backchannel_request.allowed" if allowed else "backchannel_request.denied",
-            subject=account.subject,
-            client_id=asked.client_id,
-            sid=session.sid,
-            address=written_address(request, desk.config),
-            detail={"scope": list(asked.scope)},
-        )
-    )
+    await record(made, desk, of="backchannel_request", address=written_address(request, desk.config))
     return RedirectResponse(f"{desk.config.issuer}/approvals?done={'approved' if allowed else 'denied'}", 303)
 
 

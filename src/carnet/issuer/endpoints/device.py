@@ -9,13 +9,14 @@ from starlette.responses import Response
 
 from carnet.issuer import device_codes
 from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters, visit
+from carnet.issuer.decisions import record
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.endpoints.consent import described
 from carnet.issuer.http_security import address_block, client_address, written_address
 from carnet.issuer.login.returning import sign_in_url
 from carnet.issuer.refusals import RefusalError, SeeOtherError, page
-from carnet.issuer.storage.records import Account, Consent, Event, Session
+from carnet.issuer.storage.records import Account, Session
 from carnet.oauth import user_code
 from carnet.oauth.parameters import Parameters
 
@@ -44,7 +45,7 @@ async def enter(request: Request, desk: Desk) -> Response:
     form = await check_form(request, desk, seen, PURPOSE)
     account, session = _who(desk, seen, form)
     if "decision" in form:
-        return await _decide(request, desk, account, session, form)
+        return await _decide(request, desk, session, form)
     await _admit(request, desk, account)
     typed = form.get("user_code") or ""
     code = user_code.read(typed)
@@ -108,31 +109,16 @@ async def _admit(request: Request, desk: Desk, account: Account) -> None:
             raise RefusalError(429, "too_many_codes", retry_after=WINDOW)
 
 
-async def _decide(request: Request, desk: Desk, account: Account, session: Session, form: Parameters) -> Response:
+async def _decide(request: Request, desk: Desk, session: Session, form: Parameters) -> Response:
     code, decision = user_code.read(form.get("user_code") or ""), form.get("decision")
     if code is None or decision not in {"allow", "deny"}:
         raise RefusalError(400, "no_form", why="no code or no decision")
     allowed = decision == "allow"
-    asked = await device_codes.decide(desk, code, session, allowed=allowed)
-    client = await desk.store.clients.get(asked.client_id) if asked is not None else None
-    if asked is None or client is None:
+    made = await device_codes.decide(desk, code, session, allowed=allowed)
+    client = await desk.store.clients.get(made.client_id or "") if made is not None else None
+    if made is None or client is None:
         raise RefusalError(400, "stale_device", why="nothing to decide for this session")
-    now = desk.ambient.now()
-    if allowed:
-        await desk.store.consents.grant(
-            Consent(subject=account.subject, client_id=client.client_id, scope=asked.scope, granted_at=now)
-        )
-    await desk.store.events.add(
-        Event(
-            at=now,
-            name="device.allowed" if allowed else "device.denied",
-            subject=account.subject,
-            client_id=client.client_id,
-            sid=session.sid,
-            address=written_address(request, desk.config),
-            detail={"scope": list(asked.scope), "device_address": asked.address},
-        )
-    )
+    await record(made, desk, of="device", address=written_address(request, desk.config))
     return desk.pages.render(request, "device_done", client=client, allowed=allowed)
 
 
