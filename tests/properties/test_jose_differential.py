@@ -6,16 +6,17 @@ from base64 import urlsafe_b64encode
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from carnet.jose import JoseError, KeySet, SigningKey
+from carnet.jose import JoseError, JwtVerifier, KeySet, SigningKey
 from carnet.jose.jws import verify_compact
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # their own deprecations
     import joserfc.jwk
     import joserfc.jws
+    import joserfc.jwt
     import jwcrypto.jwk
     import jwcrypto.jws
 
@@ -110,3 +111,54 @@ def test_no_spelling_of_a_good_token_is_accepted_by_carnet_alone(alg, data):
         return
     assert spoilt == token
     assert by_joserfc(alg, token) == by_jwcrypto(alg, token) == found == b"content"
+
+
+NOW = 1_700_000_000
+ISSUER, AUDIENCE = "https://i.example", "orders"
+moments = st.one_of(
+    st.integers(NOW - 2, NOW + 2),
+    st.sampled_from([0, -1, NOW + 0.5, float(NOW), 1e300, True, None, "1700000001", [NOW + 1], 2**53 - 1]),
+)
+CLAIMS = {
+    "iss": st.sampled_from([ISSUER, ISSUER, ISSUER, f"{ISSUER}/", "", None, [ISSUER], 1]),
+    "aud": st.sampled_from(
+        [AUDIENCE, AUDIENCE, [AUDIENCE], ["a", AUDIENCE], "Orders", [], "", None, [None], {AUDIENCE: 1}]
+    ),
+    "sub": st.sampled_from(["ada", "ada", "", None, 7, ["ada"]]),
+    "exp": moments,
+    "iat": moments,
+    "nbf": moments,
+}
+
+
+GOOD = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": NOW + 1, "iat": NOW}
+some = st.sets(st.sampled_from(sorted(CLAIMS)), max_size=2)
+
+
+@given(st.fixed_dictionaries(CLAIMS), some, some)
+@settings(deadline=None, max_examples=400)
+def test_no_claims_are_accepted_by_carnet_alone(drawn, changed, gone):
+    claims = {name: value for name, value in GOOD.items() if name not in gone} | {name: drawn[name] for name in changed}
+    key = key_of("HS256")
+    header = {"alg": "HS256", "kid": "k", "typ": "at+jwt"}
+    signed = ".".join(encoded(json.dumps(part).encode()) for part in (header, claims))
+    token = f"{signed}.{encoded(key.sign(signed.encode()))}"
+    verifier = JwtVerifier(
+        keys=KeySet([key.public()]), algorithms=("HS256",), issuer=ISSUER, audience=AUDIENCE, typ="at+jwt"
+    )
+    try:
+        found = verifier.verify(token, at=NOW)
+    except JoseError:
+        event("refused")
+        return
+    event("accepted")
+    decoded = joserfc.jwt.decode(token, peer_keys("HS256")[0], algorithms=["HS256"])
+    joserfc.jwt.JWTClaimsRegistry(
+        now=NOW,
+        iss={"essential": True, "value": ISSUER},
+        aud={"essential": True, "value": AUDIENCE},
+        sub={"essential": True},
+        exp={"essential": True},
+        iat={"essential": True},
+    ).validate(decoded.claims)
+    assert json.loads(json.dumps(found.claims)) == decoded.claims == claims
