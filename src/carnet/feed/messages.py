@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from carnet.ambient import Instant
 from carnet.feed.entries import HASH_KEY_LENGTH, RECORD_LENGTH, Entry, MalformedError, pack, unpack
 from carnet.jose import JoseError, JwtVerifier, KeySet, SigningKey, Verified, sign_jwt
+from carnet.jose.profiles import REVOCATIONS
 
 TYP = "revocations+jwt"
 ENTRIES_IN_A_MESSAGE = 1_500
@@ -55,14 +56,12 @@ def feed_verifier(
     keys: KeySet, *, issuer: str, algorithms: Collection[str], admit: Callable[[Verified], None] | None = None
 ) -> JwtVerifier:
     """What verifies an issuer's messages and snapshots: they are for whoever follows that issuer, so `aud` is the issuer."""
-    return JwtVerifier(
+    return REVOCATIONS.verifier(
         keys=keys,
         algorithms=algorithms,
         issuer=issuer,
         audience=issuer,
-        typ=TYP,
         leeway=60,
-        required=("iat",),
         admit=admit,
         max_length=64 * 1024,
         cache_size=0,  # each comes once

@@ -3,10 +3,10 @@
 from carnet.ambient import Instant
 from carnet.guard.principal import ClaimFormError, Principal, principal_of
 from carnet.guard.refusal import RefusedRequestError, invalid_token
-from carnet.jose import JoseError, JwtVerifier, KeySet, Verified
+from carnet.jose import JoseError, KeySet, Verified
 from carnet.jose.errors import UnknownKeyError
 from carnet.jose.header import parse_header
-from carnet.oauth import access_token
+from carnet.jose.profiles import ACCESS_TOKEN
 
 ALGORITHMS = ("ES256", "ES384", "ES512", "Ed25519", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 """What a guard accepts unless it is told otherwise: public-key signatures alone, so that it cannot mint what it checks.
@@ -48,14 +48,12 @@ class Verifier:
         self.audience = audience
         self.algorithms = algorithms
         self.leeway = leeway
-        self._profile = JwtVerifier(
+        self._profile = ACCESS_TOKEN.verifier(
             keys=KeySet(()),
             algorithms=algorithms,
             issuer=issuer,
             audience=audience,
-            typ=access_token.TYP,
             leeway=leeway,
-            required=access_token.REQUIRED,
             cache_size=remembered,
         )
         self._remembered = remembered

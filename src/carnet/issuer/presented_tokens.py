@@ -1,15 +1,14 @@
 """RFC 9068 section 4, OpenID Connect RP-Initiated Logout section 2: our own tokens, brought back to us."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from carnet.ambient import Instant
 from carnet.issuer.config import SIGNING_ALGORITHMS
 from carnet.issuer.desk import Desk
-from carnet.jose import JoseError, JwtVerifier, KeySet, base64url
+from carnet.jose import JoseError, KeySet, base64url
+from carnet.jose.profiles import ACCESS_TOKEN, ID_TOKEN, Profile
 from carnet.jose.strict_json import parse_object
-from carnet.oauth import access_token, id_token
 
 Claims = Mapping[str, Any]
 
@@ -17,8 +16,7 @@ Claims = Mapping[str, Any]
 async def live_access_token(token: str, desk: Desk) -> Claims | None:
     """The claims of an access token of ours, for whatever audience, if it is valid and has not been taken back."""
     now = desk.ambient.now()
-    profile = _Profile(access_token.TYP, access_token.REQUIRED, await desk.keyring.key_set())
-    claims = _verified(token, profile, desk, at=now)
+    claims = _verified(token, ACCESS_TOKEN, await desk.keyring.key_set(), desk, at=now)
     return claims if claims is not None and await _stands(claims, desk, at=now) else None
 
 
@@ -27,31 +25,21 @@ async def hinted(token: str, desk: Desk) -> Claims | None:
     issued_at = _unverified(token).get("iat")
     if not isinstance(issued_at, int):
         return None
-    profile = _Profile(id_token.TYP, id_token.REQUIRED, await desk.keyring.all_keys())
-    return _verified(token, profile, desk, at=issued_at)
+    return _verified(token, ID_TOKEN, await desk.keyring.all_keys(), desk, at=issued_at)
 
 
-@dataclass(frozen=True, slots=True)
-class _Profile:
-    typ: str
-    required: tuple[str, ...]
-    keys: KeySet
-
-
-def _verified(token: str, profile: _Profile, desk: Desk, *, at: Instant) -> Claims | None:
+def _verified(token: str, profile: Profile, keys: KeySet, desk: Desk, *, at: Instant) -> Claims | None:
     audience = _unverified(token).get("aud")
     names = (audience,) if isinstance(audience, str) else audience
     if not isinstance(names, tuple) or not names or not all(isinstance(name, str) and name for name in names):
         return None
     try:
         return (
-            JwtVerifier(
-                keys=profile.keys,
+            profile.verifier(
+                keys=keys,
                 algorithms=SIGNING_ALGORITHMS,
                 issuer=desk.config.issuer,
                 audience=names,  # whatever it is: it is read here for those who may look at tokens for others
-                typ=profile.typ,
-                required=profile.required,
                 cache_size=0,
             )
             .verify(token, at=at)

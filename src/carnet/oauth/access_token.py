@@ -9,8 +9,6 @@ from carnet.oauth.scope import Scope, join
 
 TYP: Final = "at+jwt"
 """Section 2.1."""
-REQUIRED: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
-"""Section 2.2."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from carnet.jose import base64url
 from carnet.oauth.access_token import SignIn, sign_in_claims
 
 TYP: Final = "JWT"
-REQUIRED: Final = ("iss", "sub", "aud", "exp", "iat")
 
 _HASHES = {
     "ES256": sha256,

@@ -7,9 +7,10 @@ from typing import Any
 from carnet.ambient import Ambient
 from carnet.guard.issuer_client import IssuerClient
 from carnet.guard.verifier import ALGORITHMS
-from carnet.jose import JoseError, JwtVerifier, KeySet, Verified
+from carnet.jose import JoseError, KeySet, Verified
 from carnet.jose.errors import UnknownKeyError
 from carnet.jose.header import parse_header
+from carnet.jose.profiles import ID_TOKEN
 from carnet.oauth import id_token
 
 _LEEWAY = 60
@@ -26,14 +27,12 @@ class IdTokens:
         self._client_id = client.client_id
         self._source = client.source
         self._ambient = ambient
-        self._profile = JwtVerifier(
+        self._profile = ID_TOKEN.verifier(
             keys=KeySet(()),
             algorithms=ALGORITHMS,
             issuer=client.issuer,
             audience=client.client_id,
-            typ=(id_token.TYP, None),  # many issuers leave it out; other kinds of tokens name themselves
             leeway=_LEEWAY,
-            required=id_token.REQUIRED,
             cache_size=0,
         )
 
