@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from carnet.guard.key_set import Timing
 from carnet.issuer.app import open_desk
 from carnet.issuer.config import Config, Lifetimes
 from carnet.issuer.keyring import REFRESH, Keyring, KeyringError
@@ -119,6 +120,14 @@ async def test_a_compromised_key_disappears_at_once_and_its_tokens_are_taken_bac
     new = await signing(desk.keyring)
     assert new != old
     assert await published(desk.keyring) == [new]
+    assert await desk.store.revocations.find("key", old, at=clock.now()) is not None
+
+
+async def test_a_compromised_key_stays_taken_back_for_as_long_as_a_guard_may_hold_it(desk, clock):
+    """Rules J22 and R24: a guard whose key set cannot be fetched keeps the last one for a day, and tokens expire when a thief likes."""
+    old = await signing(desk.keyring)
+    await desk.keyring.retire(old, compromised=True)
+    clock.advance(Timing().keep + 60)
     assert await desk.store.revocations.find("key", old, at=clock.now()) is not None
 
 

@@ -11,6 +11,11 @@ _MARGIN = 100
 """Seconds: guards' leeway 60, a token that is being issued meanwhile 10, lag 30."""
 
 
+_KEYS_KEPT = 86_400
+"""Seconds for which a guard that cannot fetch the key set goes on with its last one: whoever has a key makes tokens that
+expire when they like."""
+
+
 def entry_lifetime(config: Config) -> int:
     """Seconds that an entry lives: until the last access token that it could concern has expired everywhere."""
     return max(config.lifetimes.access_token, LONGEST_ACCESS_TOKEN) + _MARGIN
@@ -18,4 +23,5 @@ def entry_lifetime(config: Config) -> int:
 
 def entry(kind: RevocationKind, value: str, config: Config, *, at: Instant, epoch: int | None = None) -> Revocation:
     """The entry that takes `value` back from `at` on."""
-    return Revocation(kind=kind, value=value, epoch=epoch, expires_at=at + entry_lifetime(config))
+    lifetime = entry_lifetime(config) + (_KEYS_KEPT if kind == "key" else 0)
+    return Revocation(kind=kind, value=value, epoch=epoch, expires_at=at + lifetime)
