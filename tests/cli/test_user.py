@@ -1,6 +1,12 @@
 """`carnet user`."""
 
+from argparse import Namespace
+
 import pytest
+
+from carnet.cli.deployment import at_desk
+from carnet.issuer import totp
+from carnet.issuer.accounts import factors, people
 
 PASSWORD = "seven odd walruses hum"
 
@@ -96,3 +102,20 @@ def test_an_invitation_is_the_link_alone(carnet, ben):
     link = carnet("user", "invite", "ben@example.com").out.strip()
     assert link.startswith("http://127.0.0.1:8080/welcome?invitation=")
     assert link != ben["invitation"]
+
+
+def test_the_second_factor_of_somebody_who_has_lost_it_is_taken_away(carnet, ben):
+    async def enrol(desk):
+        key = factors.new_key(desk)
+        code = totp.code_at(key, totp.step_at(desk.ambient.now()))
+        await factors.enrol(desk, ben["subject"], key, code, by=people.CLI)
+
+    arguments = Namespace(config=None, data=None, issuer=None, database=None)
+    at_desk(arguments, enrol)
+    assert "second factor" in carnet("user", "show", "ben@example.com").out
+    assert "set up; 10 recovery codes left" in carnet("user", "show", "ben@example.com").out
+    assert carnet("user", "show", "ben@example.com", "--json").json["second_factor"] is True
+    done = carnet("user", "reset-factors", "ben@example.com")
+    assert done.out == "ben@example.com has no second factor any more; the password alone signs in.\n"
+    assert carnet("user", "show", "ben@example.com", "--json").json["second_factor"] is False
+    assert carnet("user", "reset-factors", "eve@example.com").status == 1

@@ -121,7 +121,7 @@ async def test_a_wrong_code_leaves_the_session_as_it_was(weak, issuer, app):
 
 async def test_the_code_alone_does_not_meet_max_age(weak, issuer, app):
     """The password is older than the request allows: both proofs are asked for, whatever page the browser opens."""
-    issuer.clock.advance(300)
+    issuer.clock.advance(301)
     answer = await app.authorize(acr_values=TWO_FACTORS, max_age="300")
     assert asks_for(answer, "login")
     flow = app.query(answer)["flow"]
@@ -135,6 +135,7 @@ async def test_the_code_alone_does_not_meet_max_age(weak, issuer, app):
 
 
 async def test_the_code_alone_does_not_meet_a_prompt_for_a_sign_in(weak, issuer, app):
+    issuer.clock.advance(30)
     answer = await app.authorize(acr_values=TWO_FACTORS, prompt="login")
     assert asks_for(answer, "login")
     detour = await issuer.http.get("/login/second", params={"flow": app.query(answer)["flow"]})

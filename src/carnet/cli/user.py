@@ -42,6 +42,14 @@ def add(subparsers: Any) -> None:
     _person(subcommand(commands, "disable", _disable, "shut an account: its sessions and refresh tokens end at once"))
     _person(subcommand(commands, "enable", _enable, "open a disabled account again"))
     _person(subcommand(commands, "sign-out", _sign_out, "sign a person out everywhere"))
+    _person(
+        subcommand(
+            commands,
+            "reset-factors",
+            _reset_factors,
+            "take away the second factor of somebody who has lost it; then the password alone signs in",
+        )
+    )
     _person(subcommand(commands, "invite", _invite, "print a one-time link to choose a (new) password"))
 
 
@@ -121,6 +129,7 @@ def _show(arguments: Namespace) -> int:
             "subject": account.subject,
             "roles": " ".join(account.roles) or "-",
             "password": "set" if account.password else "not chosen yet",
+            "second factor": _second_factor(account),
             "created": output.date(account.created_at),
             "disabled": output.date(account.disabled_at),
         }
@@ -163,6 +172,17 @@ def _sign_out(arguments: Namespace) -> int:
 
     return _change(
         arguments, lambda desk, subject: sign_out_everywhere(desk, subject, by=CLI), "is signed out everywhere."
+    )
+
+
+def _reset_factors(arguments: Namespace) -> int:
+    from carnet.issuer.accounts.factors import reset
+    from carnet.issuer.accounts.people import CLI
+
+    return _change(
+        arguments,
+        lambda desk, subject: reset(desk, subject, by=CLI),
+        "has no second factor any more; the password alone signs in.",
     )
 
 
@@ -227,6 +247,10 @@ def _refusals() -> Iterator[None]:
         raise CommandError(str(error)) from None
 
 
+def _second_factor(account: "Account") -> str:
+    return f"set up; {len(account.recovery_codes)} recovery codes left" if account.totp else "none"
+
+
 def _document(account: "Account") -> dict[str, Any]:
     return {
         "subject": account.subject,
@@ -235,6 +259,7 @@ def _document(account: "Account") -> dict[str, Any]:
         "name": account.name,
         "roles": list(account.roles),
         "password": account.password is not None,
+        "second_factor": account.totp is not None,
         "created_at": account.created_at,
         "updated_at": account.updated_at,
         "disabled_at": account.disabled_at,

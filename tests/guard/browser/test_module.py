@@ -6,12 +6,13 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.embed import Server
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Error, Page, async_playwright
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -132,6 +133,17 @@ async def test_a_front_end_signs_in_changes_something_and_signs_out(
     await _events(page)
     assert (await _ask(page, "/api/payments", "POST"))[0] == 401
     assert await page.evaluate("window.events") == [["step-up-required", {"acrValues": "gold", "maxAge": 60}]]
+    await _events(page)
+
+    async with page.expect_request("**/auth/login?**") as going:
+        await page.evaluate("carnet.stepUp()")
+    asked = dict(parse_qsl(urlsplit((await going.value).url).query))
+    assert asked == {"acr_values": "gold", "max_age": "60", "return_to": "/"}
+    await page.wait_for_url(served + "/")
+    await _ready(page)
+    with pytest.raises(Error, match="No service has asked"):
+        await page.evaluate("carnet.stepUp()")
+    await page.evaluate("carnet.session()")
     await _events(page)
 
     await page.evaluate("carnet.signOut()")

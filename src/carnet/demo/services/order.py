@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -11,11 +12,16 @@ import httpx2
 from fastapi import FastAPI, HTTPException, Response
 from pydantic import BaseModel, Field
 
-from carnet.demo.samples import sales
+from carnet.demo.samples import PEOPLE, sales
 from carnet.demo.serving import serve
 from carnet.guard import Principal, ServiceTokens
 from carnet.guard.fastapi import Guard
 from carnet.guard.service_tokens import IssuerUnavailableError
+from carnet.oauth import acr
+
+FRESH = 300
+"""Seconds after a proof by two factors during which the payment method may be changed."""
+IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 
 # Routes that only show something go on (`when_stale="allow"`) when the issuer has been away for longer than half a minute; for
 # the others the guard answers 503 then, as nobody can tell whether a token has been taken back meanwhile.
@@ -51,6 +57,8 @@ class Order(BaseModel):
     invoice: str
 
 
+SUBJECTS = os.environ["SAMPLE_CUSTOMERS"].split()
+
 ORDERS = [
     Order(
         number=f"W-{number}",
@@ -62,8 +70,21 @@ ORDERS = [
         placed_on=sale.day,
         invoice=f"INV-{number}",
     )
-    for number, sale in sales(os.environ["SAMPLE_CUSTOMERS"].split())
+    for number, sale in sales(SUBJECTS)
 ]
+
+
+class PaymentMethod(BaseModel):
+    """A bank account that orders are paid from."""
+
+    holder: str = Field(min_length=1, max_length=70)
+    iban: str = Field(max_length=50)
+
+
+PAYMENT_METHODS = {
+    subject: PaymentMethod(holder=person.name, iban=f"NL00WIND00000010{number:02}")
+    for number, (subject, person) in enumerate(zip(SUBJECTS, PEOPLE, strict=True), start=1)
+}
 
 NUMBERS = itertools.count(1001 + len(ORDERS))
 
@@ -110,6 +131,28 @@ async def place(
     with suppress(HTTPException):  # the order stands, whether its customer hears of it or not
         await call("POST", f"{os.environ['NOTIFICATION']}/notifications", {"to": customer.subject, "text": text})
     return order
+
+
+@app.get("/payment-method")
+async def payment_method(
+    customer: Annotated[Principal, guard.require(scope="orders:read", role="USER", when_stale="allow")],
+) -> PaymentMethod | None:
+    return PAYMENT_METHODS.get(customer.subject)
+
+
+@app.put("/payment-method")
+async def change_payment_method(
+    wanted: PaymentMethod,
+    customer: Annotated[
+        Principal, guard.require(scope="orders:write", role="USER", acr=acr.TWO_FACTORS, max_age=FRESH)
+    ],
+) -> PaymentMethod:
+    """Who has only the session of somebody who went for a coffee cannot have their goods paid by another account."""
+    iban = "".join(wanted.iban.split()).upper()
+    if IBAN.fullmatch(iban) is None:
+        raise HTTPException(422, "This is not an account number: give an IBAN such as NL00 WIND 0000 0010 01.")
+    PAYMENT_METHODS[customer.subject] = PaymentMethod(holder=wanted.holder.strip(), iban=iban)
+    return PAYMENT_METHODS[customer.subject]
 
 
 @app.get("/health")

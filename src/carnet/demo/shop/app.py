@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -19,6 +19,7 @@ from carnet.demo.parts import SERVICES
 from carnet.demo.samples import PEOPLE
 from carnet.demo.serving import serve
 from carnet.demo.shop import services as calls
+from carnet.demo.shop.draft import Drafts
 from carnet.demo.shop.pages import HERE, Headers, Pages
 from carnet.demo.shop.services import (
     Call,
@@ -26,6 +27,7 @@ from carnet.demo.shop.services import (
     RefusedByServiceError,
     RejectedInputError,
     Services,
+    StepUpError,
     UselessTokenError,
 )
 from carnet.demo.shop.token_page import token_page
@@ -39,6 +41,7 @@ URL = os.environ["SHOP"]
 URLS = {name: os.environ[name.upper()] for name in SERVICES}
 NAMES = dict(zip(os.environ["SAMPLE_CUSTOMERS"].split(), (person.name for person in PEOPLE), strict=True))
 FIRST_ASKED = {"sku": None, "quantity": "1"}
+PAYMENT = "/payment"
 SECRET = bytes.fromhex(os.environ["COOKIE_SECRET"])
 
 sessions = CountedSessions(SECRET, ambient=SYSTEM)
@@ -54,6 +57,7 @@ backend = BrowserBackend(
     sessions=sessions,
 )
 services = Services(URLS)
+drafts = Drafts(SECRET, path=PAYMENT, ambient=SYSTEM)
 pages = Pages(
     people_url=f"{ISSUER}/admin",
     running=[("Issuer", ISSUER), *((name.capitalize(), url) for name, url in URLS.items()), ("Shop", URL)],
@@ -152,6 +156,49 @@ async def place_order(request: Request) -> Response:
     return RedirectResponse(f"/orders?placed={quote(order['number'])}", 303)
 
 
+async def payment(request: Request) -> Response:
+    """The form, with what was typed before the person was sent away to prove who they are."""
+    me = await signed_in(request)
+    draft = drafts.read(request, owner=me.email)
+    saved = request.query_params.get("saved") is not None and draft is None
+    flash = "The payment method is changed." if saved else None
+    if draft is not None:
+        flash = "What you had typed is still here: look it over, and change it."
+    return await show_payment(request, me, draft=draft, flash=flash)
+
+
+async def show_payment(
+    request: Request,
+    me: Visitor,
+    *,
+    draft: dict[str, str] | None = None,
+    flash: str | None = None,
+    wrong: bool = False,
+) -> Response:
+    current = await ask(request, me, calls.PAYMENT_METHOD)
+    typed = draft or {"holder": current["holder"] if current else me.name, "iban": ""}
+    status = 409 if wrong else 200
+    return show(request, me, "payment.html", status=status, current=current, typed=typed, flash=flash, wrong=wrong)
+
+
+async def change_payment(request: Request) -> Response:
+    """The Order service says whether the proof is strong and fresh enough, and if not, what would be (RFC 9470)."""
+    me = await signed_in(request)
+    form = await genuine_form(request)
+    typed = {"holder": (form.get("holder") or "")[:200], "iban": (form.get("iban") or "")[:200]}
+    try:
+        await ask(request, me, calls.CHANGE_PAYMENT_METHOD, typed)
+    except RejectedInputError as error:
+        return await show_payment(request, me, draft=typed, flash=str(error), wrong=True)
+    except StepUpError as error:
+        away = RedirectResponse(f"/auth/login?{urlencode({'return_to': PAYMENT, **error.asked})}", 303)
+        drafts.keep(away, typed, owner=me.email)
+        return away
+    done = RedirectResponse(f"{PAYMENT}?saved", 303)
+    drafts.forget(done)
+    return done
+
+
 async def stock(request: Request) -> Response:
     me = await signed_in(request)
     return show(request, me, "stock.html", stock=await ask(request, me, calls.STOCK))
@@ -189,6 +236,9 @@ async def token(request: Request) -> Response:
 
 
 async def sign_in_failed(request: Request) -> Response:
+    if request.query_params.get("error") == "unmet_authentication_requirements":
+        sentence = "This needs a second proof that it is you. Nothing was changed."
+        return await problem(request, 403, "Not without a second proof.", sentence, onward=PAYMENT, label="Back")
     told = {
         "access_denied": "You have not allowed it. Nothing was changed.",
         "sign_in_expired": "It took too long, or was begun in another browser.",
@@ -281,6 +331,8 @@ app = Starlette(
         Route("/", home),
         Route("/orders", orders),
         Route("/orders", place_order, methods=["POST"]),
+        Route(PAYMENT, payment),
+        Route(PAYMENT, change_payment, methods=["POST"]),
         Route("/stock", stock),
         Route("/invoices", invoices),
         Route("/admin", admin),

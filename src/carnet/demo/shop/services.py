@@ -7,6 +7,8 @@ from typing import Any
 import httpx2
 
 _SCOPE = re.compile(r'scope="([^"]*)"')
+_ACR_VALUES = re.compile(r'acr_values="([^"]*)"')
+_MAX_AGE = re.compile(r'max_age="?(\d+)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ STOCK = Call("warehouse", "GET", "/stock")
 ORDERS = Call("order", "GET", "/orders", "USER")
 PLACE_ORDER = Call("order", "POST", "/orders", "USER")
 INVOICES = Call("invoice", "GET", "/invoices", "USER")
+PAYMENT_METHOD = Call("order", "GET", "/payment-method", "USER")
+CHANGE_PAYMENT_METHOD = Call("order", "PUT", "/payment-method", "USER")
 MESSAGES = Call("notification", "GET", "/notifications", "USER")
 ALL_ORDERS = Call("order", "GET", "/orders/all", "ADMIN")
 ALL_INVOICES = Call("invoice", "GET", "/invoices/all", "ADMIN")
@@ -54,6 +58,16 @@ class UselessTokenError(Exception):
         self.call = call
 
 
+class StepUpError(Exception):
+    """RFC 9470 section 3: the token is genuine, and the service wants a stronger or fresher proof of its person."""
+
+    def __init__(self, call: Call, challenge: str) -> None:
+        super().__init__(f"{call.service} wants another proof for {call}.")
+        found = {"acr_values": _ACR_VALUES.search(challenge), "max_age": _MAX_AGE.search(challenge)}
+        self.asked = {name: match[1] for name, match in found.items() if match}
+        """What a sign-in is to be asked for."""
+
+
 class FailedServiceError(Exception):
     """A service does not answer, or failed."""
 
@@ -80,7 +94,7 @@ class Services:
         """Ask a service; the answer is its JSON.
 
         Raises:
-            UselessTokenError, RefusedByServiceError, RejectedInputError, FailedServiceError.
+            UselessTokenError, StepUpError, RefusedByServiceError, RejectedInputError, FailedServiceError.
         """
         headers = {"authorization": f"Bearer {access_token}"}
         try:
@@ -91,13 +105,19 @@ class Services:
             raise FailedServiceError(call) from None
         match response.status_code:
             case 401:
+                challenge = response.headers.get("www-authenticate", "")
+                if 'error="insufficient_user_authentication"' in challenge:
+                    raise StepUpError(call, challenge)
                 raise UselessTokenError(call)
             case 403:
                 raise RefusedByServiceError(call, response)
             case 404 | 409:
                 raise RejectedInputError(response.json()["detail"])
             case 422:
-                raise RejectedInputError("That cannot be asked for: look at the quantity.")
+                detail = response.json()["detail"]
+                raise RejectedInputError(
+                    detail if isinstance(detail, str) else "That cannot be asked for: look at what you typed."
+                )
             case status if status >= 400:
                 raise FailedServiceError(call)
         return response.json()

@@ -33,8 +33,10 @@ export interface SignInOptions {
   maxAge?: number;
 }
 
-/** What a service asks for before it goes on (RFC 9470): pass it to `signIn`. */
+/** What a service asks for before it goes on (RFC 9470): pass it to `stepUp`. */
 export interface StepUp {
+  /** A path of this host to come back to; the present page if it is left out. */
+  returnTo?: string;
   acrValues?: string;
   maxAge?: number;
 }
@@ -52,6 +54,8 @@ export class Carnet extends EventTarget {
   session(): Promise<Session>;
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   signIn(options?: SignInOptions): void;
+  /** Throws if nothing was asked for. */
+  stepUp(asked?: StepUp): void;
   signOut(): Promise<void>;
   addEventListener<Name extends keyof CarnetEvents>(
     type: Name,

@@ -8,6 +8,7 @@ export class Carnet extends EventTarget {
   #base;
   #session = null;
   #loading = null;
+  #asked = null;
 
   /** `base`: where the back end's own routes are. */
   constructor({ base = new URL(".", import.meta.url).href } = {}) {
@@ -47,6 +48,15 @@ export class Carnet extends EventTarget {
     location.assign(url);
   }
 
+  /**
+   * Leaves the page to give the proof that a service has asked for, and comes back to it: for `step-up-required`, whose detail
+   * it takes. Without an argument it gives what was asked for last.
+   */
+  stepUp(asked = this.#asked) {
+    if (!asked?.acrValues && asked?.maxAge === undefined) throw new Error("No service has asked for another proof.");
+    this.signIn(asked);
+  }
+
   /** Ends the session here and leaves the page to end it at the issuer too. */
   async signOut() {
     const response = await this.fetch(new URL("logout", this.#base), { method: "POST" });
@@ -78,6 +88,7 @@ export class Carnet extends EventTarget {
       const acrValues = /acr_values="([^"]*)"/.exec(challenge)?.[1];
       const maxAge = /max_age="(\d+)"/.exec(challenge)?.[1];
       const detail = { acrValues, maxAge: maxAge === undefined ? undefined : Number(maxAge) };
+      this.#asked = detail;
       this.dispatchEvent(new CustomEvent("step-up-required", { detail }));
       return response;
     }
