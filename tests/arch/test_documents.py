@@ -1,5 +1,6 @@
 """What the documents say is so: commands exist, examples run, links lead somewhere, generated pages are up to date."""
 
+import logging
 import re
 import shlex
 import subprocess
@@ -65,6 +66,16 @@ PROGRAMS = [
 """Pages whose examples are whole programs; elsewhere they are parts of one."""
 
 
+@pytest.fixture
+def logging_as_before():
+    """Litestar sets logging up for the whole process when an application is made."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+
+
+@pytest.mark.usefixtures("logging_as_before")
 @pytest.mark.parametrize("path", PROGRAMS, ids=name)
 def test_every_example_in_python_runs(path):
     for source in blocks(path, "python"):

@@ -16,6 +16,7 @@ from carnet.guard.dpop import Possession, ProofMemory, check_possession, refuse_
 from carnet.guard.feed_machine import FeedMachine
 from carnet.guard.feed_source import AsyncFeedSource, ThreadFeedSource
 from carnet.guard.introspection import Credentials, Introspection
+from carnet.guard.issuer_choice import chosen
 from carnet.guard.key_set import Jitter, KeySetMachine
 from carnet.guard.key_source import AsyncKeySource, KeySource, ThreadKeySource
 from carnet.guard.outgoing import FetchError, fetch, fetch_blocking
@@ -49,6 +50,9 @@ class Settings(TypedDict, total=False):
     and Host header, which is right unless a proxy changes them."""
     introspection: Credentials | None
     """For routes that ask the issuer when the feed is stale."""
+    also: Sequence["Settings"]
+    """Further issuers whose tokens are taken, each with its own settings. Their subjects are other people, whatever their names:
+    `Principal.issuer` tells them apart."""
 
 
 class Need(Enum):
@@ -93,6 +97,9 @@ class _Checkpoint:
         credentials = settings.get("introspection")
         self._introspection = None if credentials is None else Introspection(credentials)
         self._proofs = ProofMemory()
+        issuers = [settings["issuer"], *(other["issuer"] for other in settings.get("also", ()))]
+        if len(set(issuers)) < len(issuers):
+            raise ValueError("An issuer has its settings once.")
         self._feed: FeedMachine | None = None
         self._view: RevocationView | None = None
         revocation = settings.get("revocation", Revocation())
@@ -115,7 +122,7 @@ class _Checkpoint:
 
     @property
     def ready(self) -> bool:
-        """Whether tokens can be checked: for a readiness probe."""
+        """Whether tokens can be checked, those of issuers in `also` aside: for a readiness probe."""
         return self._source.held() is not None and (
             self._feed is None or self._feed.follower.ready or not self._feed.follows(self._source.metadata)
         )
@@ -248,6 +255,10 @@ class Checkpoint(_Checkpoint):
         self._following: AsyncFeedSource | None = None
         if self._feed is not None:
             self._following = AsyncFeedSource(self._feed, self._source, ambient=ambient, transport=transport)
+        self._others = {
+            other["issuer"]: Checkpoint(ambient=ambient, transport=transport, **other)
+            for other in settings.get("also", ())
+        }
 
     def elsewhere(self, *, ambient: Ambient, transport: httpx2.AsyncBaseTransport) -> "Checkpoint":
         """The same settings with other surroundings: for tests."""
@@ -265,12 +276,16 @@ class Checkpoint(_Checkpoint):
             self._source.start()
         if self._following is not None and not self._following.runs_in(loop):
             self._following.start()
+        for other in self._others.values():
+            other.start()
 
     async def stop(self) -> None:
         """End what goes on in the background; what is known stays."""
         if self._following is not None:
             await self._following.stop()
         await self._source.stop()
+        for other in self._others.values():
+            await other.stop()
 
     async def admit(
         self,
@@ -289,6 +304,8 @@ class Checkpoint(_Checkpoint):
             RefusedRequestError: it may not, and why.
         """
         self.start()
+        if self._others and (other := chosen(self._others, authorizations)) is not None:
+            return await other.admit(authorizations, requirement, query=query, possession=possession)
         return await self._through(self._admission(authorizations, requirement, query, possession))
 
     async def readmit(self, authorizations: Sequence[bytes], requirement: Requirement = ANY_PRINCIPAL) -> Principal:
@@ -297,6 +314,8 @@ class Checkpoint(_Checkpoint):
         Raises:
             RefusedRequestError: it would not be let in any more, and why.
         """
+        if self._others and (other := chosen(self._others, authorizations)) is not None:
+            return await other.readmit(authorizations, requirement)
         return await self._through(self._admission(authorizations, requirement, b"", None, again=True))
 
     async def _through(self, admission: Generator[Step, None, Principal]) -> Principal:
@@ -345,6 +364,10 @@ class BlockingCheckpoint(_Checkpoint):
         self._following: ThreadFeedSource | None = None
         if self._feed is not None:
             self._following = ThreadFeedSource(self._feed, self._source, ambient=ambient, transport=transport)
+        self._others = {
+            other["issuer"]: BlockingCheckpoint(ambient=ambient, transport=transport, **other)
+            for other in settings.get("also", ())
+        }
 
     def elsewhere(self, *, ambient: Ambient, transport: httpx2.BaseTransport) -> "BlockingCheckpoint":
         """The same settings with other surroundings: for tests."""
@@ -360,12 +383,16 @@ class BlockingCheckpoint(_Checkpoint):
         self._source.start()
         if self._following is not None:
             self._following.start()
+        for other in self._others.values():
+            other.start()
 
     def stop(self) -> None:
         """End what goes on in the background; what is known stays."""
         if self._following is not None:
             self._following.stop()
         self._source.stop()
+        for other in self._others.values():
+            other.stop()
 
     def admit(
         self,
@@ -377,6 +404,8 @@ class BlockingCheckpoint(_Checkpoint):
     ) -> Principal:
         """As `Checkpoint.admit`."""
         self.start()
+        if self._others and (other := chosen(self._others, authorizations)) is not None:
+            return other.admit(authorizations, requirement, query=query, possession=possession)
         admission = self._admission(authorizations, requirement, query, possession)
         try:
             while True:
