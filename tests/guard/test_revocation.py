@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from carnet.feed.entries import OUTRIGHT, Entry, mark, pack
-from carnet.feed.epoch_map import TokenNames
+from carnet.feed.epoch_map import EpochMap, TokenNames
 from carnet.feed.follower import Follower
 from carnet.feed.messages import Snapshot
 from carnet.guard import Checkpoint, RefusedRequestError, require
@@ -294,3 +294,29 @@ def test_a_look_up_while_another_thread_takes_another_stream_s_snapshot_uses_one
     monkeypatch.setattr(TokenNames, "marks", meanwhile)
     assert view.judge("token", principal, monotonic=1_001.0) is Verdict.TAKEN_BACK
     assert view.judge("token", principal, monotonic=1_001.0) is Verdict.TAKEN_BACK
+
+
+def test_a_look_up_that_is_not_done_yet_lets_no_other_thread_through(monkeypatch):
+    """Rule R24: that a token was looked at under this generation is noted when it is known to be good, and not before."""
+    key = b"1" * 16
+    principal = Principal(
+        issuer="i", subject="alice", client_id="shop", token_id="f.1", expires_at=9_000, session_id="s1"
+    )
+    follower = Follower()
+    entries = ([], [Entry(mark("session", "s1", key=key), OUTRIGHT, 9_000)])
+    view, verdicts = RevocationView(Revocation(), follower), []
+    for sequence, taken_back in enumerate(entries):
+        snapshot = Snapshot(stream="one", key=key, sequence=sequence, issued_at=1_000, packed=pack(taken_back))
+        follower.take_snapshot(snapshot, at=1_000, monotonic=1.0)
+        if not taken_back:
+            assert view.judge("token", principal, monotonic=1.0) is Verdict.GOOD
+    original = EpochMap.refuses
+
+    def meanwhile(entries, marks):
+        monkeypatch.undo()
+        verdicts.append(view.judge("token", principal, monotonic=1.0))
+        return original(entries, marks)
+
+    monkeypatch.setattr(EpochMap, "refuses", meanwhile)
+    verdicts.append(view.judge("token", principal, monotonic=1.0))
+    assert verdicts == [Verdict.TAKEN_BACK, Verdict.TAKEN_BACK]

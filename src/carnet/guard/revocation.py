@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, TypeAlias
 
-from carnet.feed.epoch_map import EpochMap, Marks, TokenNames
+from carnet.feed.epoch_map import Marks, TokenNames
 from carnet.feed.follower import Follower
 from carnet.feed.roster import checked_name
 from carnet.guard.principal import Principal
@@ -48,7 +48,7 @@ class Verdict(Enum):
     """There was no snapshot yet: nobody can say."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Looked:
     """A token that was looked up: good under a generation of the map."""
 
@@ -73,23 +73,23 @@ class RevocationView:
         if staleness is None:
             return Verdict.NOT_READY
         entries, looked = follower.entries, self._looked.get(token)
-        if looked is None or looked.generation != entries.generation:
-            looked = self._look_up(token, principal, looked, entries)
-            if entries.refuses(looked.marks):
+        # The generation is read before the look-up: what is applied meanwhile, from another thread, makes it old.
+        generation = entries.generation
+        if looked is None or looked.generation != generation:
+            if looked is not None and looked.key == entries.key:
+                marks = looked.marks
+            else:
+                marks = names_of(principal).marks(entries.key)
+            if entries.refuses(marks):
                 self._looked.pop(token, None)
                 return Verdict.TAKEN_BACK
+            self._remember(token, _Looked(generation, entries.key, marks))
         return Verdict.GOOD if staleness <= self.settings.bound else Verdict.STALE
 
-    def _look_up(self, token: str, principal: Principal, looked: _Looked | None, entries: EpochMap) -> _Looked:
-        # The generation is read before the look-up: what is applied meanwhile, from another thread, makes it old.
-        generation, key = entries.generation, entries.key
-        if looked is None or looked.key != key:
-            looked = _Looked(generation, key, names_of(principal).marks(key))
-            if len(self._looked) >= self._remembered:
-                self._looked = {}
-            self._looked[token] = looked
-        looked.generation = generation
-        return looked
+    def _remember(self, token: str, looked: _Looked) -> None:
+        if len(self._looked) >= self._remembered:
+            self._looked = {}
+        self._looked[token] = looked
 
 
 def names_of(principal: Principal) -> TokenNames:
