@@ -280,18 +280,50 @@ async def test_two_nodes_on_one_database_write_the_same_stream(issuer, watcher):
     assert other.channel.newest.message.stream == watcher.follower.stream
 
 
-async def test_those_who_ask_for_a_snapshot_at_once_share_the_work(issuer, monkeypatch):
-    packed = []
-    whole = publisher.pack
+@pytest.mark.parametrize("warm", [False, True])
+async def test_those_who_ask_for_a_snapshot_at_once_share_the_work(issuer, monkeypatch, warm):
+    if warm:
+        await issuer.direct.get("/revocations/snapshot")
+        issuer.clock.advance(publisher.SNAPSHOT_AGE)
+    made = []
 
-    def counting(entries):
-        packed.append(len(entries))
-        return whole(entries)
+    class Counted(publisher.Snapshot):
+        def __init__(self, *members):
+            made.append(members)
+            super().__init__(*members)
 
-    monkeypatch.setattr(publisher, "pack", counting)
+    monkeypatch.setattr(publisher, "Snapshot", Counted)
     answers = await asyncio.gather(*(issuer.direct.get("/revocations/snapshot") for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
-    assert len(packed) == 1
+    assert len(made) == 1
+
+
+async def test_only_the_first_snapshot_is_read_from_the_database_and_later_ones_lack_nothing(issuer, watcher):
+    desk, read = issuer.desk, []
+    await desk.store.revocations.add([Revocation(kind="session", value="s0", expires_at=issuer.clock.now() + 1)])
+    await desk.publisher.turn()
+    since = desk.store.revocations.since
+
+    async def counting(after, **options):
+        read.append(after)
+        return await since(after, **options)
+
+    object.__setattr__(desk.store.revocations, "since", counting)
+    now = issuer.clock.now()
+    for number in range(1, 4):
+        until = now + (400 if number > 1 else 3)
+        entries = [Revocation(kind="session", value=f"s{number}", expires_at=until)]
+        entries += [Revocation(kind="subject", value="ann", epoch=number, expires_at=until)]
+        await desk.store.revocations.add(entries)
+        issuer.clock.advance(publisher.SNAPSHOT_AGE)
+        late = await Watcher(issuer).begin()
+        held = [late.follower.taken_back("session", f"s{n}") for n in range(1, 4)]
+        assert held == [False, number >= 2, number >= 3]
+        names = [TokenNames(subject="ann", client_id="app", jti="f.1", epoch=epoch) for epoch in (number - 1, number)]
+        if number > 1:
+            assert [late.follower.refuses(late.follower.marks(one)) for one in names] == [True, False]
+    assert 0 not in read
+    assert len(late.follower.entries) == 3, "what has expired is left out"
 
 
 async def test_the_feed_is_found_by_discovery(issuer):

@@ -109,9 +109,10 @@ def unpack(packed: bytes) -> Columns:
     if rest:
         raise MalformedError(f"{len(packed)} bytes are not a whole number of entries.")
     marks, epochs, expiries = array("Q"), array("I"), array("I")
-    marks.frombytes(packed[: 8 * count])
-    epochs.frombytes(packed[8 * count : 12 * count])
-    expiries.frombytes(packed[12 * count :])
+    octets = memoryview(packed)
+    marks.frombytes(octets[: 8 * count])
+    epochs.frombytes(octets[8 * count : 12 * count])
+    expiries.frombytes(octets[12 * count :])
     for column in (marks, epochs, expiries):
         _little_endian(column)
     if not _strictly_rising(marks):

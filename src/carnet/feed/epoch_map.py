@@ -91,6 +91,12 @@ class EpochMap:
             self._since[entry.mark] = (epoch, expires_at)
             self.generation += 1
 
+    def copy(self) -> "EpochMap":
+        """The map of this moment, which another thread may read while this one goes on."""
+        copied = EpochMap(key=self.key, generation=self.generation)
+        copied._columns, copied._since = self._columns, dict(self._since)
+        return copied
+
     def refuses(self, marks: Marks) -> bool:
         """Whether a token with these marks has been taken back."""
         for one in marks.outright:

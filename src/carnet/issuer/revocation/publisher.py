@@ -7,9 +7,10 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from carnet.ambient import Ambient
+from carnet.ambient import Ambient, Instant
 from carnet.feed.channel import Channel, Signed
 from carnet.feed.entries import HASH_KEY_LENGTH, OUTRIGHT, Entry, mark, pack
+from carnet.feed.epoch_map import EpochMap
 from carnet.feed.messages import Snapshot, sign_message, sign_snapshot, split
 from carnet.issuer.keyring import Keyring
 from carnet.issuer.opaque import fresh_name
@@ -48,6 +49,12 @@ class Publisher:
         self._sequence = 0
         self._sent: float | None = None
         self._turning = asyncio.Lock()
+        self._read_at: Instant = 0
+        """The wall clock before the database was last read."""
+        self._map: EpochMap | None = None
+        """All that counts up to `_sequence`, so that only the first snapshot is read from the database."""
+        self._news: list[Entry] = []
+        """What has come since the newest snapshot was begun."""
         self._packed: _Packed | None = None
         self._packing: asyncio.Task[_Packed] | None = None
 
@@ -68,11 +75,16 @@ class Publisher:
             while await self._store.revocations.publish():
                 pass
             head = await self._store.revocations.head()
+            self._read_at = issued_at
             if head == self._sequence and self._sent is not None and monotonic - self._sent < HEARTBEAT:
                 return
             numbered = await self._numbered(stream, after=self._sequence, at=issued_at)
             if numbered:
                 head = max(head, numbered[-1][0])
+            if self._map is not None:
+                entries = [entry for _, entry in numbered]
+                self._map.apply(entries)
+                self._news += entries
             key = await self._keyring.signing_key()
             for message in split(
                 numbered, stream=stream.name, after=self._sequence, sequence=head, issued_at=issued_at
@@ -97,22 +109,40 @@ class Publisher:
         return age < SNAPSHOT_AGE and self.channel.joins(stream=snapshot.stream, after=snapshot.sequence)
 
     async def _pack(self) -> _Packed:
-        made, issued_at = self._ambient.monotonic(), self._ambient.now()
-        stream = await self._join_stream()
-        head = await self._store.revocations.head()
-        numbered = await self._numbered(stream, after=0, at=issued_at)
-        if numbered:
-            head = max(head, numbered[-1][0])
-        packed = await asyncio.to_thread(pack, [entry for _, entry in numbered])
-        snapshot = Snapshot(stream=stream.name, key=stream.key, sequence=head, issued_at=issued_at, packed=packed)
-        self._packed = _Packed(snapshot, made)
-        return self._packed
+        made = self._ambient.monotonic()
+        while self._stream is None or self._map is None:
+            await self._fill()
+        async with self._turning:
+            stream, known, sequence, issued_at = self._stream, self._map, self._sequence, self._read_at
+            frozen, self._news = known.copy(), []
+        packed = await asyncio.to_thread(lambda: pack(frozen.live(at=issued_at)))
+        fresh = await asyncio.to_thread(EpochMap, packed, key=stream.key)
+        made_of = _Packed(Snapshot(stream.name, stream.key, sequence, issued_at, packed), made)
+        if self._map is known:  # else another stream began meanwhile
+            fresh.apply(self._news)
+            self._map, self._packed = fresh, made_of
+        return made_of
+
+    async def _fill(self) -> None:
+        """Read all that counts from the database; the feed goes on meanwhile."""
+        await self.turn()
+        stream, at = self._stream, self._ambient.now()
+        if stream is None:
+            return
+        last = await self._store.revocations.head()
+        numbered = await self._numbered(stream, after=0, at=at)
+        known = await asyncio.to_thread(lambda: EpochMap(pack([entry for _, entry in numbered]), key=stream.key))
+        async with self._turning:
+            if self._stream is stream:
+                later = await self._numbered(stream, after=max(last, numbered[-1][0] if numbered else 0), at=at)
+                known.apply(entry for _, entry in later)
+                self._map = known
 
     async def _join_stream(self) -> Stream:
         """The stream that the database has now: another one after a database was put back."""
         stream = await self._store.revocations.stream(fresh_stream(self._ambient))
         if self._stream is None or stream.name != self._stream.name:
-            self._stream, self._packed, self._sent = stream, None, None
+            self._stream, self._packed, self._map, self._sent = stream, None, None, None
             self._sequence = await self._store.revocations.head()
         return stream
 
