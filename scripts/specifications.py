@@ -22,6 +22,8 @@ DOCUMENT = re.compile(
 )
 
 TITLES = {
+    "RFC 4226": "HMAC-based one-time passwords",
+    "RFC 6238": "Time-based one-time passwords",
     "RFC 6265bis": "Cookies",
     "RFC 6454": "The web origin concept",
     "RFC 6749": "The OAuth 2.0 authorization framework",
