@@ -76,10 +76,11 @@ class RevocationView:
         # The generation is read before the look-up: what is applied meanwhile, from another thread, makes it old.
         generation = entries.generation
         if looked is None or looked.generation != generation:
-            if looked is not None and looked.key == entries.key:
-                marks = looked.marks
-            else:
-                marks = names_of(principal).marks(entries.key)
+            marks = (
+                looked.marks
+                if looked is not None and looked.key == entries.key
+                else names_of(principal).marks(entries.key)
+            )
             if entries.refuses(marks):
                 self._looked.pop(token, None)
                 return Verdict.TAKEN_BACK
@@ -87,7 +88,7 @@ class RevocationView:
         return Verdict.GOOD if staleness <= self.settings.bound else Verdict.STALE
 
     def _remember(self, token: str, looked: _Looked) -> None:
-        if len(self._looked) >= self._remembered:
+        if len(self._looked) >= self._remembered and token not in self._looked:
             self._looked = {}
         self._looked[token] = looked
 
