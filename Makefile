@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 SHELL := /bin/bash
 
-.PHONY: help demo test lint types bench fuzz lock docs system clean
+.PHONY: help demo test lint types bench fuzz lock mutate docs system clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ bench: $(VENV)/bench.stamp  ## measure against peers, in one run
 
 fuzz: $(VENV)/fuzz.stamp  ## feed the token core with made-up input for five minutes
 	@python tests/fuzz/fuzz_jose.py $(ARGS)
+
+mutate: $(VENV)/test.stamp  ## change the code of MODULES bit by bit and see whether a test notices
+	@nice python scripts/mutate.py $(MODULES) $(ARGS)
 
 docs: $(VENV)/test.stamp  ## write what is generated in docs/reference again
 	@python scripts/specifications.py

@@ -498,9 +498,9 @@ def test_j20_a_refusal_takes_time_that_is_linear_in_the_length(unit, key, verifi
         token = (unit * length)[:length]
         best = float("inf")
         for _ in range(7):
-            began = time.perf_counter()
+            began = time.process_time()
             assert refusal(verifier, token) in {"malformed", "too_large"}
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.process_time() - began)
         return best
 
     # Eight times the length; a quadratic step would take 64 times as long, and the fixed part is far above the rest.
