@@ -96,12 +96,13 @@ async def test_a_host_is_the_same_in_all_of_its_spellings(make_gateway, host):
 
 
 async def test_what_is_refused_says_why_to_the_log_and_to_nobody_else(make_gateway, issuer, caplog):
-    with caplog.at_level(logging.INFO, logger="carnet.guard"):
+    with caplog.at_level(logging.INFO, logger="carnet"):
         answer = await ask(make_gateway(), "/admin", **issuer.headers("alice", roles="CLERK"))
     (record,) = [record for record in caplog.records if record.name == "carnet.guard"]
     assert record.carnet_code == "role_missing"
     assert record.carnet_trace == ("role ADMIN AUDITOR: The roles are CLERK, wanted one of ADMIN AUDITOR.",)
     assert "CLERK" not in answer.text + str(answer.headers)
+    assert "GET /admin on shop.example: role_missing by rules[5]" in caplog.messages
 
 
 @pytest.mark.parametrize("client", ["10.1.2.3", "::1", "testclient"])
@@ -134,7 +135,7 @@ async def test_whatever_fails_in_a_decision_refuses(make_gateway, issuer, monkey
     monkeypatch.setattr(gateway.checkpoint, "admit", broken)
     answer = await ask(gateway, **issuer.headers(scope="orders:read"))
     assert answer.status_code == 503
-    assert "decision raised RuntimeError" in caplog.text
+    assert "decision raised RuntimeError in broken, line" in caplog.text
     assert "a secret" not in caplog.text + answer.text
 
 

@@ -21,8 +21,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from carnet.guard.gateway.identity import IDENTITY_HEADERS
+from carnet.ambient import SYSTEM
+from carnet.guard.gateway.identity import IDENTITY_HEADERS, gateway_token_verifier
 from carnet.guard.gateway.original_request import normal_form
+from carnet.jose import KeySet, SigningKey
+from carnet.jose.strict_json import encode_object
 from carnet.testing.issuer import FakeIssuer
 from carnet.testing.running import free_port
 
@@ -193,12 +196,12 @@ def await_port(port: int, running: subprocess.Popen, log: Path) -> None:
 
 
 @contextmanager
-def gateway(folder: Path, proxy: str, issuer: str) -> Iterator[int]:
+def gateway(folder: Path, proxy: str, issuer: str, further: str = "") -> Iterator[int]:
     """`carnet gateway` with the example's settings for this proxy and this issuer; the answer is its port."""
     settings = (EXAMPLES / "gateway.toml").read_text("utf-8")
     assert 'issuer = "https://id.example"' in settings
     settings = settings.replace('"https://id.example"', f'"{issuer}"').replace('proxy = "nginx"', f'proxy = "{proxy}"')
-    (folder / "gateway.toml").write_text(settings)
+    (folder / "gateway.toml").write_text(settings + further)
     port = free_port()
     command = (sys.executable, "-m", "carnet.cli", "gateway", "--config", "gateway.toml", "--port", str(port))
     with process(*command, folder=folder, stdout=subprocess.PIPE) as running:
@@ -526,6 +529,34 @@ def test_a_request_without_a_host_or_with_two_is_not_let_through_by_another_host
 def test_a_method_that_nothing_was_granted_for_is_refused(ingress, method):
     assert ingress.ask("/orders/7", method=method, token=ingress.reader()).status >= 400
     assert ingress.seen == []
+
+
+@pytest.mark.parametrize("roles", [1, 150], ids=["short", "long"])
+@pytest.mark.parametrize("name", TESTED)
+def test_a_service_gets_a_token_that_it_can_verify(name, tmp_path, roles):
+    (tmp_path / "key.jwk").write_bytes(encode_object(SigningKey.generate("ES256").to_jwk()))
+    identity = '[identity]\nkey_file = "key.jwk"\nissuer = "gateway"\naudience = "orders-service"\n'
+    issuer, seen = FakeIssuer(audience="orders"), []
+    with ExitStack() as stack:
+        issuer.issuer = f"http://127.0.0.1:{stack.enter_context(serving(Issuing, issuer=issuer))}"
+        service = stack.enter_context(serving(Echo, seen=seen))
+        asked = stack.enter_context(gateway(tmp_path, name, issuer.issuer, identity))
+        port = stack.enter_context(proxying(tmp_path, name, gateway=asked, service=service))
+        ingress = Ingress(name, port, issuer, seen)
+        _await_routes(ingress)
+        named = [f"a-role-with-a-long-name-{number}" for number in range(roles)]
+        answer = ingress.ask(token=issuer.token("alice", scope="orders:read", roles=named))
+        assert answer.status == 200
+        assert set(answer.told()) == {"token"}
+        keys = httpx2.get(f"http://127.0.0.1:{asked}/jwks").content
+    verifier = gateway_token_verifier(
+        keys=KeySet.from_jwks(keys, algorithms=("ES256",)),
+        algorithms=("ES256",),
+        issuer="gateway",
+        audience="orders-service",
+    )
+    claims = verifier.verify(answer.told()["token"], at=SYSTEM.now()).claims
+    assert (claims["sub"], set(claims["roles"])) == ("alice", set(named))
 
 
 @pytest.mark.parametrize("name", TESTED)

@@ -1,6 +1,7 @@
 """RFC 6750, rule A3 (fail-open): answers a proxy's question. 2xx for an explicit allow alone; whatever goes wrong refuses."""
 
 import logging
+import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
@@ -64,7 +65,9 @@ class Gateway:
         except RefusedRequestError as error:
             return _refusal(error.refused)
         except Exception as error:  # noqa: BLE001 - CVE-2026-25748: whatever fails must not let anybody through
-            refused = unready(f"The decision raised {type(error).__name__}.", retry_after=1, code="decision_failed")
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            why = f"The decision raised {type(error).__name__} in {place.name}, line {place.lineno}."
+            refused = unready(why, retry_after=1, code="decision_failed")
             log(refused)
             return _refusal(refused)
         return self._other(path)
@@ -87,12 +90,16 @@ class Gateway:
             raise
         if rule.requirement is None:
             return _allowed(identity.anonymous())
-        principal = await self.checkpoint.admit(
-            asked.authorizations,
-            rule.requirement,
-            query=asked.query,
-            possession=asked.possession(self._config.origin),
-        )
+        try:
+            principal = await self.checkpoint.admit(
+                asked.authorizations,
+                rule.requirement,
+                query=asked.query,
+                possession=asked.possession(self._config.origin),
+            )
+        except RefusedRequestError as error:
+            _log.info("%s %s on %s: %s by %s", asked.method, asked.sent_path, asked.host, error.refused.code, rule.name)
+            raise
         return _allowed(self._said_of(principal, rule))
 
     def _refuse_strangers(self, peer: str) -> None:
