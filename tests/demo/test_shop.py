@@ -26,7 +26,7 @@ def shop(demo) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/orders", "/stock", "/invoices", "/admin", "/token", "/nowhere", "/auth/session"]
+    "path", ["/", "/orders", "/payment", "/stock", "/invoices", "/admin", "/token", "/nowhere", "/auth/session"]
 )
 def test_every_answer_is_dressed_and_holds_no_token(browser, shop, path):
     page = browser.open(shop + path)
@@ -66,7 +66,7 @@ def test_no_other_origin_may_read_anything(browser, shop, origin, path):
         assert not [name for name in response.headers if name.startswith("access-control-")]
 
 
-@pytest.mark.parametrize("path", ["/orders", "/admin/stock", "/auth/logout"])
+@pytest.mark.parametrize("path", ["/orders", "/payment", "/admin/stock", "/auth/logout"])
 @pytest.mark.parametrize(
     "headers",
     [
