@@ -174,6 +174,30 @@ async def test_a_guard_that_has_keys_goes_on_with_them(issuer: FakeIssuer, clock
     await checkpoint.source.stop()
 
 
+async def test_a_token_whose_key_is_held_does_not_wait_for_the_network(issuer: FakeIssuer, clock: Clock) -> None:
+    under_way, silent = asyncio.Event(), False
+
+    async def answer(request: httpx2.Request) -> httpx2.Response:
+        if silent:
+            under_way.set()
+            await asyncio.Event().wait()
+        return issuer.answer(request)
+
+    checkpoint = _checkpoint(issuer, clock, answer)
+    checkpoint.source._machine.timing = Timing(answer=30)
+    await checkpoint.source.load()
+    silent = True
+    clock.advance(300)
+    refreshing = asyncio.create_task(checkpoint.source.load())
+    await under_way.wait()
+    assert await _code(checkpoint, issuer.token()) == "admitted"
+    assert not refreshing.done()
+    assert checkpoint.key_age == 300
+    await checkpoint.source.stop()
+    with pytest.raises(asyncio.CancelledError):
+        await refreshing
+
+
 async def test_keys_that_nobody_has_confirmed_for_a_day_are_not_used(
     checkpoint: Checkpoint, issuer: FakeIssuer, clock: Clock
 ) -> None:
@@ -471,20 +495,124 @@ def test_threads_share_one_fetch(issuer: FakeIssuer, clock: Clock) -> None:
     checkpoint.source.stop()
 
 
-@pytest.mark.parametrize(
-    "failure", [name for name in FAILURES if name not in {"it does not answer", "it answers byte by byte"}]
-)
-def test_a_thread_that_cannot_get_keys_is_not_ready(issuer: FakeIssuer, clock: Clock, failure: str) -> None:
-    checkpoint = BlockingCheckpoint(
-        issuer=issuer.issuer,
-        audience="orders",
-        ambient=clock.ambient,
-        transport=httpx2.MockTransport(FAILURES[failure](issuer)),
+SUDDEN = [name for name in FAILURES if name not in {"it does not answer", "it answers byte by byte"}]
+"""Those that come at once; what is slow has a test of its own below."""
+
+
+def _blocking(issuer: FakeIssuer, clock: Clock, answer: Callable[[httpx2.Request], Any]) -> BlockingCheckpoint:
+    return BlockingCheckpoint(
+        issuer=issuer.issuer, audience="orders", ambient=clock.ambient, transport=httpx2.MockTransport(answer)
     )
+
+
+def _blocking_code(checkpoint: BlockingCheckpoint, token: str) -> str:
+    try:
+        checkpoint.admit([f"Bearer {token}".encode()])
+    except RefusedRequestError as error:
+        return error.refused.code
+    return "admitted"
+
+
+@pytest.mark.parametrize("failure", SUDDEN)
+def test_a_thread_that_cannot_get_keys_is_not_ready(issuer: FakeIssuer, clock: Clock, failure: str) -> None:
+    checkpoint = _blocking(issuer, clock, FAILURES[failure](issuer))
     with pytest.raises(RefusedRequestError) as refused:
         checkpoint.admit([f"Bearer {issuer.token()}".encode()])
     assert refused.value.refused.status == 503
     checkpoint.source.stop()
+
+
+class _Changing:
+    """An issuer whose answers another function gives from some time on."""
+
+    def __init__(self, answer: Callable[[httpx2.Request], Any]) -> None:
+        self.answer = answer
+
+    def __call__(self, request: httpx2.Request) -> Any:
+        return self.answer(request)
+
+
+@pytest.mark.parametrize("failure", SUDDEN)
+def test_a_thread_that_has_keys_goes_on_with_them(issuer: FakeIssuer, clock: Clock, failure: str) -> None:
+    answers = _Changing(issuer.answer)
+    checkpoint = _blocking(issuer, clock, answers)
+    checkpoint.source.load()
+    answers.answer = _always(500)(issuer)  # so that the metadata is read again as well
+    clock.advance(340)
+    checkpoint.source.load()
+    answers.answer = FAILURES[failure](issuer)
+    clock.advance(60)
+    checkpoint.source.load()
+    assert checkpoint.source.last_failure
+    assert checkpoint.key_age == 400
+    assert _blocking_code(checkpoint, issuer.token()) == "admitted"
+    answers.answer = issuer.answer
+    clock.advance(60)
+    checkpoint.source.load()
+    assert checkpoint.source.last_failure is None
+    assert checkpoint.key_age == 0
+
+
+def test_a_thread_does_not_use_keys_that_nobody_has_confirmed_for_a_day(issuer: FakeIssuer, clock: Clock) -> None:
+    answers = _Changing(issuer.answer)
+    checkpoint = _blocking(issuer, clock, answers)
+    checkpoint.source.load()
+    token = issuer.token(expires_in=200_000)
+    answers.answer = _always(500)(issuer)
+    clock.advance(24 * 3600)
+    assert _blocking_code(checkpoint, token) == "admitted"
+    clock.advance(1)
+    assert _blocking_code(checkpoint, token) == "guard_not_ready"
+    checkpoint.source.stop()
+
+
+def test_unknown_keys_cause_no_flood_of_threads_either(issuer: FakeIssuer, clock: Clock) -> None:
+    checkpoint = _blocking(issuer, clock, issuer.answer)
+    checkpoint.source.load()
+    foreign = SigningKey.generate("ES256")
+    asked = len(issuer.requests)
+    for second in range(60):
+        for number in range(3):
+            key = SigningKey.from_jwk({**foreign.to_jwk(), "kid": f"{second}-{number}"}, alg="ES256")
+            assert _blocking_code(checkpoint, issuer.token(key=key)) == "unknown_key"
+        assert _blocking_code(checkpoint, issuer.token()) == "admitted"
+        clock.advance(1)
+    assert 1 <= len(issuer.requests) - asked <= 6
+
+
+def test_one_unknown_key_is_looked_for_by_threads_once_a_minute(issuer: FakeIssuer, clock: Clock) -> None:
+    checkpoint = _blocking(issuer, clock, issuer.answer)
+    checkpoint.source.load()
+    forged = issuer.token(key=SigningKey.generate("ES256"), expires_in=600)
+    asked = len(issuer.requests)
+    for _ in range(59):
+        assert _blocking_code(checkpoint, forged) == "unknown_key"
+        clock.advance(1)
+    assert len(issuer.requests) == asked + 1
+
+
+def test_threads_with_a_key_that_is_held_do_not_wait_for_the_network(issuer: FakeIssuer, clock: Clock) -> None:
+    under_way, go_on = threading.Event(), threading.Event()
+
+    def hanging(request: httpx2.Request) -> httpx2.Response:
+        under_way.set()
+        assert go_on.wait(10)
+        return issuer.answer(request)
+
+    answers = _Changing(issuer.answer)
+    checkpoint = _blocking(issuer, clock, answers)
+    checkpoint.source.load()
+    answers.answer = hanging
+    clock.advance(300)
+    refreshing = threading.Thread(target=checkpoint.source.load)
+    refreshing.start()
+    assert under_way.wait(10)
+    assert _blocking_code(checkpoint, issuer.token()) == "admitted"
+    assert refreshing.is_alive()
+    assert checkpoint.key_age == 300
+    go_on.set()
+    refreshing.join(10)
+    assert checkpoint.key_age == 0
 
 
 def test_a_thread_does_not_read_for_longer_than_the_limit(issuer: FakeIssuer, clock: Clock) -> None:
