@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from carnet.issuer.storage.ports import AlreadyExistsError, StaleError, Store
-from carnet.issuer.storage.records import PasswordHash
+from carnet.issuer.storage.records import PasswordHash, Totp
 from carnet.testing.storage.samples import NOW, account, artifact, consent, digest, lives, revocation, settle
 
 
@@ -16,6 +16,8 @@ class TestAccounts:
             name="Ada Łøvelace",
             roles=("ADMIN", "USER"),
             password=PasswordHash("$argon2id$v=19$…"),
+            totp=Totp(sealed=b"sealed \x00\xff", enrolled_at=NOW, last_step=NOW // 30),
+            recovery_codes=(b"\x00" * 32, b"\xff" * 32),
             epoch=7,
         )
         await store.accounts.add(ada)
