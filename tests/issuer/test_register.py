@@ -425,3 +425,13 @@ class TestOff:
         assert (await ask(issuer, token)).status_code == 404
         document = (await issuer.direct.get("/.well-known/openid-configuration")).json()
         assert "registration_endpoint" not in document
+
+
+async def test_what_the_token_was_made_with_the_client_is_registered_with(issuer, token):
+    older = (await initial_token(issuer.desk, reusable=True, pkce="or_nonce")).secret.value
+    for given, expected in ((token, "required"), (older, "or_nonce")):
+        client = await registered(issuer, given, pkce="or_nonce")
+        kept = await issuer.desk.store.clients.get(client["client_id"])
+        assert kept.pkce == expected
+    answer = await ask(issuer, older, token_endpoint_auth_method="none")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")

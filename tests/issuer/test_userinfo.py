@@ -71,10 +71,24 @@ async def test_a_request_without_a_token_is_challenged_and_told_nothing_of_error
 
 
 @pytest.mark.spec("RFC 9700", "4.3.2", "MUST NOT")
-async def test_a_token_in_the_query_or_the_body_is_not_looked_at(issuer, app):
+async def test_a_token_in_the_query_is_not_looked_at(issuer, app):
     token = (await app.tokens())["access_token"]
     assert (await issuer.direct.get("/userinfo", params={"access_token": token})).status_code == 401
-    assert (await issuer.direct.post("/userinfo", data={"access_token": token})).status_code == 401
+    assert (await issuer.direct.post("/userinfo", params={"access_token": token})).status_code == 401
+
+
+@pytest.mark.spec("RFC 6750", "2.2", "MAY")
+async def test_a_token_may_come_in_a_form_and_in_one_place_alone(issuer, app):
+    token = (await app.tokens())["access_token"]
+    answer = await issuer.direct.post("/userinfo", data={"access_token": token})
+    assert (answer.status_code, answer.json()["sub"]) == (200, issuer.accounts["ann@example.com"].subject)
+    both = await issuer.direct.post(
+        "/userinfo", data={"access_token": token}, headers={"Authorization": f"Bearer {token}"}
+    )
+    assert (both.status_code, both.json()["error"]) == (400, "invalid_request")
+    assert (await issuer.direct.post("/userinfo", data={"access_token": "x"})).status_code == 401
+    json = await issuer.direct.post("/userinfo", json={"access_token": token})
+    assert json.status_code == 401
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer a b", "Bearer ü", "Basic eDp5", "abc", "Bearer ."])

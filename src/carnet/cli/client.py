@@ -60,6 +60,11 @@ def add(subparsers: Any) -> None:
     create.add_argument(
         "--require-signed-request", action="store_true", help="it must sign its authorization requests (RFC 9101)"
     )
+    create.add_argument(
+        "--nonce-for-pkce",
+        action="store_true",
+        help="it may send a nonce in the place of PKCE, as older OpenID clients do",
+    )
     create.add_argument("--first-party", action="store_true", help="yours: people are not asked for consent")
     create.add_argument("--access-token-lifetime", type=int, metavar="SECONDS")
     create.add_argument("--backchannel-logout-uri", metavar="U", help="where it is told that a session has ended")
@@ -77,6 +82,7 @@ def add(subparsers: Any) -> None:
         "make a token with which a client registers itself (RFC 7591)",
     )
     token.add_argument("--reusable", action="store_true", help="for many clients, until it expires; default: for one")
+    token.add_argument("--nonce-for-pkce", action="store_true", help="the client may send a nonce in the place of PKCE")
     token.add_argument("--lifetime", type=int, metavar="SECONDS", default=86_400, help="default: 86400, a day")
 
     subcommand(commands, "list", _list, "list the clients")
@@ -105,6 +111,7 @@ def _create(arguments: Namespace) -> int:
         require_pushed_authorization_requests=arguments.require_par,
         require_signed_request_object=arguments.require_signed_request,
         dpop_bound_access_tokens=arguments.dpop_bound,
+        pkce="or_nonce" if arguments.nonce_for_pkce else "required",
         redirect_uris=tuple(arguments.redirect_uris),
         post_logout_redirect_uris=tuple(arguments.post_logout_redirect_uris),
         grant_types=tuple(arguments.grant_types) or (people if arguments.redirect_uris else ("client_credentials",)),
@@ -173,7 +180,12 @@ def _registration_token(arguments: Namespace) -> int:
         raise UsageError("--lifetime is at least one second.")
 
     async def work(desk: "Desk") -> "tuple[InitialToken, bool]":
-        token = await initial_token(desk, reusable=arguments.reusable, lifetime=arguments.lifetime)
+        token = await initial_token(
+            desk,
+            reusable=arguments.reusable,
+            lifetime=arguments.lifetime,
+            pkce="or_nonce" if arguments.nonce_for_pkce else "required",
+        )
         return token, desk.config.client_registration
 
     token, served = at_desk(arguments, work)

@@ -23,7 +23,7 @@ from carnet.oauth.parameters import Parameters, parse
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
-_FORM = "application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
 
 
 async def read_form(request: Request) -> Parameters:
@@ -33,8 +33,8 @@ async def read_form(request: Request) -> Parameters:
         UnsupportedMediaTypeError: the body is not a form.
         InvalidRequestError: as `parse`.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise UnsupportedMediaTypeError(f"The request's Content-Type is not {_FORM}.")
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise UnsupportedMediaTypeError(f"The request's Content-Type is not {FORM}.")
     return parse(await request.body())
 
 

@@ -73,7 +73,7 @@ class AuthorizationRequest:
     back: ReturnAddress
     scope: Scope
     audience: tuple[str, ...]
-    code_challenge: str
+    code_challenge: str | None
     nonce: str | None = field(repr=False)
     prompt: frozenset[str]
     max_age: int | None
@@ -135,7 +135,7 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
         back=back,
         scope=_with_claims(asked, claims, back.client),
         audience=asked_audience(parameters, back.client),
-        code_challenge=_code_challenge(parameters),
+        code_challenge=_code_challenge(parameters, asked, back.client),
         nonce=parameters.get("nonce"),
         prompt=_prompt(parameters),
         max_age=_max_age(parameters),
@@ -149,10 +149,13 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
     )
 
 
-def _code_challenge(parameters: Parameters) -> str:
-    """Rule O2: PKCE with S256, of every client."""
+def _code_challenge(parameters: Parameters, asked: Scope, client: Client) -> str | None:
+    """Rule O2: PKCE with S256, of every client but those registered to send a nonce in its place (OAuth 2.1 section 7.5.1)."""
     challenge = parameters.get("code_challenge")
     if challenge is None:
+        spared = client.pkce == "or_nonce" and not client.public
+        if spared and scope.OPENID in asked and "nonce" in parameters and "code_challenge_method" not in parameters:
+            return None
         raise InvalidRequestError("The parameter code_challenge is missing: PKCE (RFC 7636) is required.")
     if parameters.get("code_challenge_method") not in pkce.METHODS:
         raise InvalidRequestError("The code_challenge_method is not S256.")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -61,6 +61,7 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     require_pushed_authorization_requests: bool = False
     authorization_details_types: tuple[str, ...] = ()
     dpop_bound_access_tokens: bool = False
+    pkce: Literal["required", "or_nonce"] = "required"
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
@@ -211,6 +212,8 @@ def validated(client: Client, config: Config) -> Client:
         raise ClientError("A client needs a name of 1 to 100 printable characters.")
     _check_grants(client)
     _check_credentials(client)
+    if client.pkce == "or_nonce" and (client.public or client.profile is not None):
+        raise ClientError("Only a confidential client without a profile may send a nonce in the place of PKCE.")
     _check_keys(client, config)
     try:
         fapi.check(client, config)

@@ -88,6 +88,8 @@ class Initial(msgspec.Struct, frozen=True, kw_only=True):
     """What an initial access token is good for."""
 
     reusable: bool
+    pkce: Literal["required", "or_nonce"] = "required"
+    """What the client is registered with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,13 @@ class InitialToken:
     expires_at: Instant
 
 
-async def initial_token(desk: Desk, *, reusable: bool, lifetime: int = INITIAL_LIFETIME) -> InitialToken:
+async def initial_token(
+    desk: Desk,
+    *,
+    reusable: bool,
+    lifetime: int = INITIAL_LIFETIME,
+    pkce: Literal["required", "or_nonce"] = "required",
+) -> InitialToken:
     """Make a token with which a client may register: once, or as often as wanted until it expires."""
     now = desk.ambient.now()
     secret = Opaque.fresh(desk.ambient)
@@ -106,7 +114,7 @@ async def initial_token(desk: Desk, *, reusable: bool, lifetime: int = INITIAL_L
         Artifact(
             kind="registration_token",
             digest=secret.digest,
-            document=msgspec.json.encode(Initial(reusable=reusable)),
+            document=msgspec.json.encode(Initial(reusable=reusable, pkce=pkce)),
             created_at=now,
             expires_at=now + lifetime,
         )

@@ -32,11 +32,13 @@ async def register(request: Request, desk: Desk) -> Response:
     token = await _token(request, "registration_token", desk)
     given = await _metadata(request)
     registered = registration.asked_client(given, desk, allowed=desk.config.scopes)
-    await _spend(token, desk)
-    await clients.keep(desk, registered.client, actor=ACTOR)
-    secret, artifact = registration.access_token(desk, registered.client.client_id)
+    terms = msgspec.json.decode(token.document, type=registration.Initial)
+    client = _on_terms(registered.client, terms, desk.config)
+    await _spend(token, terms, desk)
+    await clients.keep(desk, client, actor=ACTOR)
+    secret, artifact = registration.access_token(desk, client.client_id)
     await desk.store.artifacts.put(artifact)
-    return json_answer(_information(registered.client, desk, secret, registered.secret), status=201)
+    return json_answer(_information(client, desk, secret, registered.secret), status=201)
 
 
 async def show(request: Request, desk: Desk) -> Response:
@@ -83,10 +85,18 @@ async def _token(request: Request, kind: registration.TokenKind, desk: Desk) -> 
     return found
 
 
-async def _spend(token: Artifact, desk: Desk) -> None:
+def _on_terms(client: Client, terms: registration.Initial, config: Config) -> Client:
+    """What the administrator who made the token gave with it."""
+    try:
+        return clients.validated(msgspec.structs.replace(client, pkce=terms.pkce), config)
+    except clients.ClientError as error:
+        raise InvalidClientMetadataError(str(error)) from None
+
+
+async def _spend(token: Artifact, terms: registration.Initial, desk: Desk) -> None:
     """One registration, or so many in an hour."""
     now = desk.ambient.now()
-    if msgspec.json.decode(token.document, type=registration.Initial).reusable:
+    if terms.reusable:
         key = registration.counted(token.digest)
         if await desk.store.throttle.hit(key, at=now, window=3_600) > registration.PER_HOUR:
             raise TooManyFailuresError("Too many clients were registered with this token: try again later.")

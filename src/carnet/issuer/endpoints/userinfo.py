@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from carnet.issuer import cors
-from carnet.issuer.answers import json_answer, token_refused, token_wanted
+from carnet.issuer.answers import FORM, json_answer, read_form, token_refused, token_wanted
 from carnet.issuer.desk import Desk
 from carnet.issuer.dpop import nonce, proof_in, spend
 from carnet.issuer.endpoint import Endpoint
@@ -19,10 +19,13 @@ from carnet.oauth.scope import OPENID, parse
 
 
 async def answer(request: Request, desk: Desk) -> Response:
-    """RFC 6750 section 2.1: the token comes in the header; one in a form or a query is not looked at."""
+    """RFC 6750 sections 2.1 and 2.2: the token comes in the header or in a form; one in a query is not looked at."""
     headers = request.headers.getlist("authorization")
-    if len(headers) > 1:
-        raise InvalidRequestError("The request has more than one Authorization header.")
+    in_form = await _token_in_form(request)
+    if len(headers) + (in_form is not None) > 1:
+        raise InvalidRequestError("The request has more than one access token.")
+    if in_form is not None:
+        headers = [f"Bearer {in_form}"]
     if not headers:
         return token_wanted(desk.config)
     bound = dpop_token(headers[0])
@@ -42,6 +45,13 @@ async def answer(request: Request, desk: Desk) -> Response:
         return token_refused(error, desk.config)
     response.headers[NONCE_HEADER] = nonce(desk)
     return response
+
+
+async def _token_in_form(request: Request) -> str | None:
+    """RFC 6750 section 2.2: OpenID Connect clients from before OAuth 2.1 may send it so."""
+    if request.method != "POST" or not request.headers.get("content-type", "").lower().startswith(FORM):
+        return None
+    return (await read_form(request)).get("access_token")
 
 
 async def _claims(token: str, request: Request, desk: Desk) -> Claims:

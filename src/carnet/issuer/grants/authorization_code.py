@@ -10,7 +10,7 @@ from carnet.issuer.opaque import Opaque
 from carnet.issuer.storage.ports import Spent
 from carnet.issuer.storage.records import Client
 from carnet.oauth import pkce
-from carnet.oauth.errors import InvalidGrantError
+from carnet.oauth.errors import InvalidGrantError, InvalidRequestError
 from carnet.oauth.parameters import Parameters
 
 
@@ -21,14 +21,15 @@ class CodeDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     sid: str
     """The session in which it was approved."""
     redirect_uri: str
-    code_challenge: str
+    code_challenge: str | None
+    """None: the client sent a nonce in its place."""
     nonce: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     code: Opaque
-    code_verifier: str = field(repr=False)
+    code_verifier: str | None = field(repr=False)
     redirect_uri: str | None
 
 
@@ -38,7 +39,7 @@ class AuthorizationCode:
     def read(self, parameters: Parameters) -> Asked:
         return Asked(
             code=Opaque(parameters.require("code")),
-            code_verifier=parameters.require("code_verifier"),
+            code_verifier=parameters.get("code_verifier"),
             redirect_uri=parameters.get("redirect_uri"),
         )
 
@@ -53,11 +54,8 @@ class AuthorizationCode:
         if artifact.subject is None or artifact.family is None:
             raise _refusal("it names no subject or family")
         document = msgspec.json.decode(artifact.document, type=CodeDocument)
-        # OAuth 2.1 section 10.2: clients of OAuth 2.0 send it; PKCE binds the code where it is not sent.
-        if asked.redirect_uri is not None and asked.redirect_uri != document.redirect_uri:
-            raise _refusal("the redirect_uri is not the one of the request")
-        if not pkce.proves(asked.code_verifier, document.code_challenge):
-            raise _refusal("the verifier does not belong to the challenge")
+        _check_redirect_uri(asked, document)
+        _check_verifier(asked, document)
         approval = document.approval
         return Authorization(
             scope=approval.scope,
@@ -72,6 +70,26 @@ class AuthorizationCode:
             redemption=Redemption(artifact=artifact, secret=asked.code),
             nonce=document.nonce,
         )
+
+
+def _check_redirect_uri(asked: Asked, document: CodeDocument) -> None:
+    """OAuth 2.1 section 10.2: clients of OAuth 2.0 send it; where it is not sent, PKCE must bind the code."""
+    if asked.redirect_uri is None and document.code_challenge is None:
+        raise InvalidRequestError("The parameter redirect_uri is missing (RFC 6749 section 4.1.3).")
+    if asked.redirect_uri not in {None, document.redirect_uri}:
+        raise _refusal("the redirect_uri is not the one of the request")
+
+
+def _check_verifier(asked: Asked, document: CodeDocument) -> None:
+    """Rule O2: there is a verifier if, and only if, there was a challenge."""
+    if document.code_challenge is None:
+        if asked.code_verifier is not None:
+            raise _refusal("there is a verifier, and there was no challenge")
+        return
+    if asked.code_verifier is None:
+        raise InvalidRequestError("The parameter code_verifier is missing.")
+    if not pkce.proves(asked.code_verifier, document.code_challenge):
+        raise _refusal("the verifier does not belong to the challenge")
 
 
 def _refusal(why: str) -> InvalidGrantError:

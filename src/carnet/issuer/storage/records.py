@@ -98,6 +98,8 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 9396 section 10: the types that it may ask for."""
     dpop_bound_access_tokens: bool = False
     """RFC 9449 section 5.2: it gets no token that is not bound to a key."""
+    pkce: Literal["required", "or_nonce"] = "required"
+    """OAuth 2.1 section 7.5.1: `or_nonce` lets a confidential OpenID client send a `nonce` in its place."""
     jwks: dict[str, Any] | None = None
     """Its public keys, as a JWK Set."""
     jwks_uri: str | None = None
