@@ -84,7 +84,10 @@ SAMPLES = {
     "header": f'  Authorization:  Bearer "{jws(GOOD)}"\n',
     "wrapped": jws(GOOD)[:40] + "\r\n\u00a0 " + jws(GOOD)[40:],
     "everything to look at": jws(
-        {"password": "x", "it's": {"pin": 3, "secret": False, "card": ["4111 1111 1111 1111", 4111111111111111]}}
+        {
+            "password": "x",
+            "it's": {"pin": 3, "secret": False, "seed": 1, "cvv": 0, "card": ["4111 1111 1111 1111", 4111111111111111]},
+        }
         | {"exp": NOW, "nbf": NOW + 1, "iat": 0, "number": 4.1e15, "note": "-----BEGIN PRIVATE KEY-----"},
         {"alg": "HS384", "jku": "https://evil.example", "jwk": {}, "crit": ["b64", "x", "alg", 7, "a\"\u200b\u00e9'"]},
         "",
@@ -396,6 +399,7 @@ KEPT = """async () => JSON.stringify({
 
 
 def test_nothing_of_a_token_or_key_leaves_the_page(page, issuer, issued):
+    page.context.add_cookies([{"name": "carnet_session", "value": "x", "url": issuer.url, "httpOnly": True}])
     wire = Wire(page)
     source = page.goto(f"{issuer.url}/debugger").text()
     expect(page.locator("#bench")).to_be_visible()
