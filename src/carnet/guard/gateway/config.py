@@ -10,13 +10,13 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from carnet.guard.canonical_path import NotCanonicalError
-from carnet.guard.checkpoint import Settings
+from carnet.guard.checkpoint import Checkpoint, Settings
 from carnet.guard.gateway.identity import IDENTITY_HEADERS
 from carnet.guard.gateway.original_request import decoded_path, host_name, normal_form
 from carnet.guard.gateway.proxies import PROXIES, Network, Proxy
 from carnet.guard.gateway.rules import Rule, RuleError, Rules
 from carnet.guard.introspection import Credentials
-from carnet.guard.metadata import MetadataError, metadata_urls
+from carnet.guard.metadata import MetadataError
 from carnet.guard.requirement import Asked, Requirement, require
 from carnet.guard.revocation import Revocation, WhenStale
 from carnet.guard.verifier import ALGORITHMS
@@ -166,11 +166,10 @@ def parse_config(document: Mapping[str, Any]) -> GatewayConfig:
         raise GatewayConfigError(f"{error}.") from None
     _check_proxies(config)
     try:
-        metadata_urls(config.issuer)
         config.policy()
-        config.guard_settings()
         config.signing_key()
-    except (MetadataError, RuleError, ValueError) as error:
+        Checkpoint(**config.guard_settings())  # which looks at what it is given, and begins nothing
+    except (MetadataError, JoseError, RuleError, ValueError) as error:
         raise GatewayConfigError(str(error)) from None
     if not config.rules:
         raise GatewayConfigError("there are no rules: nothing would be let through.")

@@ -71,7 +71,7 @@ class Rules:
                 raise _refused(
                     f"The rules for {place[0] or '/'} on {asked.host} do not name the method {asked.method}."
                 )
-        raise _refused(f"No rule is for {asked.path} on {asked.host}.")
+        raise _refused(f"No rule is for {asked.sent_path} on {asked.host}.")
 
     def _candidates(self, path: str) -> Iterable[tuple[str, bool]]:
         yield path.removesuffix("/") if path == "/" else path, True
