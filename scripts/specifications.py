@@ -60,6 +60,7 @@ TITLES = {
     "RFC 9470": "Step-up authentication challenge",
     "RFC 9700": "Best current practice for OAuth security",
     "RFC 9701": "JWT response for token introspection",
+    "RFC 9728": "Protected resource metadata",
     "RFC 9864": "Fully specified algorithms",
 }
 

@@ -1,11 +1,14 @@
 """RFC 8414, OpenID Connect Discovery, RFC 7517: what the issuer says of itself is what works."""
 
+import re
+
 import httpx2
 import pytest
 
 from carnet.issuer.app import create_app
 from carnet.issuer.config import Config
 from carnet.jose import KeySet, SigningKey
+from carnet.oauth.metadata import protected_resource_url
 from carnet.testing import Clock
 
 pytestmark = pytest.mark.anyio
@@ -139,3 +142,23 @@ async def test_an_issuer_whose_database_does_not_answer_is_not_ready(issuer):
     assert (await issuer.direct.get("/health/live")).status_code == 200
     answer = await issuer.direct.get("/health/ready")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+@pytest.mark.spec("RFC 9728", "3.3", "MUST")
+async def test_the_issuer_says_what_it_takes_as_a_resource_server_and_its_refusals_say_where(issuer):
+    refused = await issuer.direct.get("/userinfo")
+    [url] = set(re.findall(r'resource_metadata="([^"]+)"', refused.headers["www-authenticate"]))
+    answer = await issuer.direct.get(url)
+    assert answer.headers["access-control-allow-origin"] == "*"
+    document = answer.json()
+    assert document["resource"] == "http://127.0.0.1:8080"
+    assert document["authorization_servers"] == ["http://127.0.0.1:8080"]
+    assert document["bearer_methods_supported"] == ["header", "body"]
+    assert document["resource"] in (await issuer.direct.get(DOCUMENTS[1])).json()["protected_resources"]
+
+
+@pytest.mark.spec("RFC 9728", "3.1", "MUST")
+def test_the_metadata_of_a_resource_stands_before_its_path():
+    assert protected_resource_url("https://id.example") == "https://id.example/.well-known/oauth-protected-resource"
+    with_path = protected_resource_url("https://id.example/tenant/one/")
+    assert with_path == "https://id.example/.well-known/oauth-protected-resource/tenant/one"

@@ -64,9 +64,10 @@ async def test_it_takes_get_and_post(issuer, app):
 async def test_a_request_without_a_token_is_challenged_and_told_nothing_of_errors(issuer):
     answer = await issuer.direct.get("/userinfo")
     assert answer.status_code == 401
-    bearer, dpop = answer.headers["www-authenticate"].split(", ")
-    assert bearer == 'Bearer realm="http://127.0.0.1:8080"'
-    assert dpop.startswith('DPoP algs="ES256 ')
+    bearer, dpop = answer.headers["www-authenticate"].split(", DPoP ")
+    assert bearer.startswith('Bearer realm="http://127.0.0.1:8080"')
+    assert dpop.startswith('algs="ES256 ')
+    assert "error" not in answer.headers["www-authenticate"]
     assert answer.content == b""
 
 

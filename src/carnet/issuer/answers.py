@@ -19,6 +19,7 @@ from carnet.oauth.errors import (
     UnsupportedMediaTypeError,
     UseDpopNonceError,
 )
+from carnet.oauth.metadata import protected_resource_url
 from carnet.oauth.parameters import Parameters, parse
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -63,9 +64,14 @@ def refusal(error: OAuthError, config: Config) -> Response:
 
 
 def token_wanted(config: Config) -> Response:
-    """RFC 6750 section 3.1: a request without a token is told what is wanted, and nothing of errors."""
-    wanted = f"{challenge('Bearer', realm=config.issuer)}, {challenge(dpop.SCHEME, algs=' '.join(dpop.ALGORITHMS))}"
-    return Response(status_code=401, headers={"WWW-Authenticate": wanted, **NO_STORE})
+    """RFC 6750 section 3.1: a request without a token is told what is wanted, and nothing of errors.
+
+    RFC 9728 section 5.1: and where to learn more.
+    """
+    more = protected_resource_url(config.issuer)
+    bearer = challenge("Bearer", realm=config.issuer, resource_metadata=more)
+    bound = challenge(dpop.SCHEME, algs=" ".join(dpop.ALGORITHMS), resource_metadata=more)
+    return Response(status_code=401, headers={"WWW-Authenticate": f"{bearer}, {bound}", **NO_STORE})
 
 
 def token_refused(error: OAuthError, config: Config) -> Response:

@@ -39,6 +39,7 @@ from carnet.issuer.endpoints import (
     jwks,
     login,
     par,
+    protected_resource,
     register,
     revocations,
     revoke,
@@ -64,6 +65,7 @@ from carnet.oauth.errors import OAuthError, ServerError, TemporarilyUnavailableE
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *discovery.ENDPOINTS,
+    *protected_resource.ENDPOINTS,
     *jwks.ENDPOINTS,
     *par.ENDPOINTS,
     *authorize.ENDPOINTS,

@@ -24,6 +24,7 @@ def describe(config: Config, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     return {
         "issuer": config.issuer,
         **urls,
+        "protected_resources": [config.issuer],
         "scopes_supported": list(config.scopes),
         "response_types_supported": ["code"],
         "response_modes_supported": [mode.name for mode in RESPONSE_MODES],

@@ -1,4 +1,4 @@
-"""RFC 8414, OpenID Connect Discovery: where an issuer's metadata is, and the check that it is the issuer's."""
+"""RFC 8414, RFC 9728, OpenID Connect Discovery: where an issuer's metadata is, and the check that it is the issuer's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +17,12 @@ def well_known_paths(issuer: str) -> tuple[str, str]:
     """
     path = urlsplit(issuer).path.rstrip("/")
     return f"{path}/.well-known/openid-configuration", f"/.well-known/oauth-authorization-server{path}"
+
+
+def protected_resource_url(resource: str) -> str:
+    """RFC 9728 section 3.1: where the metadata of a resource server is: inserted before the path of its identifier."""
+    parts = urlsplit(resource)
+    return f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path.rstrip('/')}"
 
 
 def check(document: Mapping[str, Any], *, issuer: str) -> Mapping[str, Any]:
