@@ -16,6 +16,8 @@ DOCUMENT = re.compile(
     r"RFC \d{4,5}(?:bis)?(?:-\d{4})?"
     r"|OpenID Connect (?:Core|Discovery|RP-Initiated Logout|Session Management|(?:Front|Back)-Channel Logout)"
     r"|OpenID CIBA Core"
+    r"|FAPI 2\.0 (?:Security Profile|Message Signing)"
+    r"|JWT Secured Authorization Response Mode"
     r"|OAuth 2\.\d(?: Multiple Response Type Encoding Practices| Form Post Response Mode)?"
     r"|NIST SP 800-\d+[A-Z]?(?:-\d)?"
     r"|FIPS \d+|CSP Level \d"
@@ -55,8 +57,12 @@ TITLES = {
     "RFC 8707": "Resource indicators",
     "RFC 8725": "JWT best current practices",
     "RFC 9068": "JWT profile for access tokens",
+    "RFC 9101": "Signed authorization requests (JAR)",
     "RFC 9106": "Argon2",
+    "RFC 9126": "Pushed authorization requests (PAR)",
     "RFC 9207": "Issuer identification in the authorization response",
+    "RFC 9396": "Rich authorization requests",
+    "RFC 9449": "Demonstrating proof of possession (DPoP)",
     "RFC 9470": "Step-up authentication challenge",
     "RFC 9700": "Best current practice for OAuth security",
     "RFC 9701": "JWT response for token introspection",

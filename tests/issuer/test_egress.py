@@ -1,12 +1,17 @@
 """Rule O6: requests to URLs that clients have named lead to public addresses, and cost little."""
 
 import asyncio
+import ssl
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from json import dumps
 
 import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from carnet.issuer.client_keys import LAST_GOOD, PAUSE, ClientKeys
 from carnet.issuer.config import Config
@@ -222,6 +227,62 @@ async def test_only_an_issuer_on_this_machine_may_ask_this_machine(net):
     net.names["app.example"] = ["10.0.0.1"]
     with refused("not a public one"):
         await net.egress("http://127.0.0.1:8080").get("https://app.example/")
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """For keys.example alone, signing itself, in the place of the system's authorities."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "carnet test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("keys.example")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    file = tmp_path / "certificate.pem"
+    file.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()) + made.public_bytes(pem)
+    )
+    return file
+
+
+async def test_the_certificate_must_speak_for_the_name_although_the_address_is_asked(certificate, monkeypatch):
+    """Over real TLS: the name is in the handshake, and the certificate is held against it."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    asked = []
+
+    async def serve(reader, writer):
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        await writer.drain()
+        writer.close()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+
+    async def resolve(host, port):
+        return ["127.0.0.1"]
+
+    async with server:
+        egress = Egress(Config(), resolve=resolve)
+        assert await egress.get(f"https://keys.example:{port}/jwks") == b"{}"
+        assert asked[0] == "keys.example"
+        assert f"host: keys.example:{port}".encode() in asked[1].lower()
+        with refused("cannot be reached"):
+            await egress.get(f"https://other.example:{port}/jwks")
+        assert len(asked) == 3, "the handshake with the other name went no further"
 
 
 KEY, NEXT = SigningKey.generate("ES256", kid="one"), SigningKey.generate("ES256", kid="two")

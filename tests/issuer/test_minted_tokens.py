@@ -4,6 +4,7 @@ import pytest
 
 from carnet.issuer.accounts import people
 from carnet.jose import JoseError, JwtVerifier, KeySet
+from carnet.oauth.acr import ONE_FACTOR
 from carnet.oauth.id_token import at_hash
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +45,7 @@ async def test_an_access_token_is_an_at_jwt_with_all_the_claims_of_the_profile(i
         "scope": "openid orders:read",
         "auth_time": session.auth_time,
         "amr": ("pwd",),
+        "acr": ONE_FACTOR,
         "sid": session.sid,
         "sep": account.epoch,
         "roles": ("ADMIN", "USER"),
@@ -84,6 +86,7 @@ async def test_an_id_token_is_for_the_app_alone_and_belongs_to_its_access_token(
         "exp": issuer.clock.now() + 300,
         "auth_time": session.auth_time,
         "amr": ("pwd",),
+        "acr": ONE_FACTOR,
         "sid": session.sid,
         "nonce": "n-0S6_WzA2Mj",
         "at_hash": at_hash(tokens["access_token"], "ES256"),

@@ -88,7 +88,7 @@ async def test_a_refusal_on_the_consent_page_keeps_the_mode(issuer):
     assert form(app, answer)["error"] == "access_denied"
 
 
-@pytest.mark.spec("JARM", "2.1", "MUST")
+@pytest.mark.spec("JWT Secured Authorization Response Mode", "2.1", "MUST")
 @pytest.mark.parametrize("mode", ["jwt", "query.jwt"])
 async def test_the_answer_comes_signed(app, mode):
     answer = await app.authorize(response_mode=mode)
@@ -106,7 +106,7 @@ async def test_a_signed_answer_comes_in_a_form_too(app):
     assert "code" in await opened(app, got["response"])
 
 
-@pytest.mark.spec("JARM", "2.1", "MUST")
+@pytest.mark.spec("JWT Secured Authorization Response Mode", "2.1", "MUST")
 async def test_errors_come_signed(app):
     answer = await app.authorize(response_mode="jwt", scope="openid admin")
     said = await opened(app, app.query(answer)["response"])
