@@ -141,7 +141,8 @@ class FeedMachine:
         if places is None:
             if metadata is not None and self._optional:
                 return Wait(at + _WITHOUT_A_FEED)
-            self.failed("The issuer's metadata names no revocation feed.", at)
+            missing = "could not be read" if metadata is None else "names no revocation feed"
+            self.failed(f"The issuer's metadata {missing}.", at)
             return Wait(self._due)
         feed, snapshot = places
         if self.follower.wants_snapshot:
