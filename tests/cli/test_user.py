@@ -108,7 +108,7 @@ def test_the_second_factor_of_somebody_who_has_lost_it_is_taken_away(carnet, ben
     async def enrol(desk):
         key = factors.new_key(desk)
         code = totp.code_at(key, totp.step_at(desk.ambient.now()))
-        await factors.enrol(desk, ben["subject"], key, code, by=people.CLI)
+        await factors.enrol(desk, await people.get(desk, ben["subject"]), key, code, by=people.CLI)
 
     arguments = Namespace(config=None, data=None, issuer=None, database=None)
     at_desk(arguments, enrol)

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from carnet.issuer.accounts import factors, people
+from carnet.issuer.accounts.errors import ContentionError
 from carnet.issuer.freshness import FRESH
 from carnet.issuer.login import throttle, ticket
 from carnet.issuer.storage.records import Account
@@ -187,12 +188,23 @@ async def test_a_second_enrolment_does_not_take_the_place_of_the_first(issuer):
     codes = [factors.totp.code_at(key, factors.totp.step_at(issuer.clock.now())) for key in keys]
     done = await asyncio.gather(
         *(
-            factors.enrol(issuer.desk, account.subject, key, code, by=people.Actor(account.subject))
+            factors.enrol(issuer.desk, account, key, code, by=people.Actor(account.subject))
             for key, code in zip(keys, codes, strict=True)
         ),
         return_exceptions=True,
     )
     assert sorted(type(one).__name__ for one in done) == ["AlreadyEnrolledError", "Enrolled"]
+
+
+async def test_a_sign_out_everywhere_ends_an_enrolment_that_is_under_way(issuer):
+    """Whoever is thrown out cannot lock the owner out with a factor of their own."""
+    account = await issuer.sign_in()
+    await people.sign_out_everywhere(issuer.desk, account.subject, by=people.CLI)
+    key = factors.new_key(issuer.desk)
+    code = factors.totp.code_at(key, factors.totp.step_at(issuer.clock.now()))
+    with pytest.raises(ContentionError):
+        await factors.enrol(issuer.desk, account, key, code, by=people.Actor(account.subject))
+    assert (await issuer.desk.store.accounts.get(account.subject)).totp is None
 
 
 # Signing in
@@ -416,7 +428,7 @@ async def test_a_recovery_code_of_somebody_else_is_refused(ann, issuer):
     bob = await issuer.person("bob@example.com")
     key = factors.new_key(issuer.desk)
     code = factors.totp.code_at(key, factors.totp.step_at(issuer.clock.now()))
-    his = await factors.enrol(issuer.desk, bob.subject, key, code, by=people.CLI)
+    his = await factors.enrol(issuer.desk, bob, key, code, by=people.CLI)
     assert (await give_recovery(issuer.http, await ann.half_way(), his.recovery_codes[0])).status_code == 403
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from carnet.issuer import totp
-from carnet.issuer.accounts.errors import AlreadyEnrolledError, NotEnrolledError, WrongCodeError
+from carnet.issuer.accounts.errors import AlreadyEnrolledError, ContentionError, NotEnrolledError, WrongCodeError
 from carnet.issuer.accounts.people import Actor, change, note
 from carnet.issuer.desk import Desk
 from carnet.issuer.storage.records import Account, Totp
@@ -33,18 +33,23 @@ def new_key(desk: Desk) -> bytes:
     return desk.ambient.entropy(totp.KEY_LENGTH)
 
 
-async def enrol(desk: Desk, subject: str, key: bytes, code: str, *, by: Actor) -> Enrolled:
+async def enrol(desk: Desk, proved: Account, key: bytes, code: str, *, by: Actor) -> Enrolled:
     """Give an account a second factor, whose first code shows that the app has the key. The code is spent.
+
+    `proved` is the account as it was when its person was asked for a proof: a sign-out everywhere since then ends that.
 
     Raises:
         PersonError: the code is not the key's, or there is a factor already.
     """
+    subject = proved.subject
     now = desk.ambient.now()
     codes = _new_codes(desk)
 
     def alter(account: Account) -> Account:
         if account.totp is not None:
             raise AlreadyEnrolledError
+        if account.epoch != proved.epoch:
+            raise ContentionError
         step = totp.matching_step(key, code, at=now, after=0)
         if step is None:
             raise WrongCodeError

@@ -4,12 +4,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from carnet.issuer.accounts.details import MAX_EMAIL
-from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters, visit
+from carnet.issuer.browser import Visit, check_form, link_parameters, visit
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.endpoints import second_proof
 from carnet.issuer.login import LoginMethod, NotProvedError
-from carnet.issuer.login.errand import Errand, complete, errand_of
+from carnet.issuer.login.errand import Errand, complete, errand_of, proof_page
 from carnet.issuer.login.password import Password
 from carnet.issuer.login.ticket import issue
 from carnet.issuer.refusals import RefusalError, page
@@ -53,22 +53,17 @@ async def enter(request: Request, desk: Desk) -> Response:
 def _form(
     request: Request, desk: Desk, seen: Visit, errand: Errand, *, email: str, error: NotProvedError | None = None
 ) -> Response:
-    response = desk.pages.render(
+    return proof_page(
         request,
-        "login",
-        status=200 if error is None else 429 if error.retry_after else 403,
-        form_targets=errand.form_targets,
-        csrf=csrf_field(desk, seen, PURPOSE),
+        desk,
+        seen,
+        errand,
+        PURPOSE,
+        error=error,
         methods=tuple(METHODS),
-        client_name=errand.client_name,
         again=seen.account is not None,
         email=email,
-        carried=errand.fields,
-        error=error,
     )
-    if error is not None and error.retry_after:
-        response.headers["Retry-After"] = str(error.retry_after)
-    return response
 
 
 ENDPOINTS = (

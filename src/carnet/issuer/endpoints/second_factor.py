@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from carnet.ambient import Instant, lapsed
 from carnet.issuer import totp
 from carnet.issuer.accounts import factors
-from carnet.issuer.accounts.errors import AlreadyEnrolledError, NotEnrolledError, WrongCodeError
+from carnet.issuer.accounts.errors import NotEnrolledError, PersonError, WrongCodeError
 from carnet.issuer.accounts.people import Actor
 from carnet.issuer.authorization_request import return_address
 from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters, sign_in, visit
@@ -79,10 +79,10 @@ async def confirm(request: Request, desk: Desk) -> Response:
     who, form = await _asked(request, desk)
     enrolment = _opened(desk, who, form.get("enrolment") or "")
     try:
-        enrolled = await factors.enrol(desk, who.account.subject, enrolment.key, form.get("code") or "", by=who.actor)
+        enrolled = await factors.enrol(desk, who.account, enrolment.key, form.get("code") or "", by=who.actor)
     except WrongCodeError:
         return _enrolment_page(request, desk, who, enrolment, error="second_factor.wrong_code")
-    except AlreadyEnrolledError:
+    except PersonError:  # in another tab, or signed out everywhere meanwhile
         raise SeeOtherError(desk.config.issuer + PATH) from None
     amr = acr.with_second(who.session.amr, ("otp",))
     now_in = await sign_in(request, desk, who.visit, enrolled.account, amr=amr)

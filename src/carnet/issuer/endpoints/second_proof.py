@@ -4,12 +4,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from carnet.issuer.authorization_request import authorization_request, return_address
-from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters, visit
+from carnet.issuer.browser import Visit, check_form, link_parameters, visit
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.interaction import Interaction, needed
 from carnet.issuer.login import NotProvedError, SecondFactor, ticket
-from carnet.issuer.login.errand import Errand, complete, errand_of
+from carnet.issuer.login.errand import Errand, complete, errand_of, proof_page
 from carnet.issuer.login.recovery_code import RecoveryCode
 from carnet.issuer.login.second_factor import check_second
 from carnet.issuer.login.totp import TimedCode
@@ -92,21 +92,17 @@ def form(
     error: NotProvedError | None = None,
 ) -> Response:
     """The page; `ticket` is that of a sign-in whose first proof was given just now."""
-    response = desk.pages.render(
+    return proof_page(
         request,
-        "second_proof",
-        status=200 if error is None else 429 if error.retry_after else 403,
-        form_targets=errand.form_targets,
-        csrf=csrf_field(desk, seen, PURPOSE),
+        desk,
+        seen,
+        errand,
+        PURPOSE,
+        error=error,
         methods=tuple(METHODS),
-        client_name=errand.client_name,
         stepping_up=ticket is None,
         carried=errand.fields if ticket is None else errand.fields | {"ticket": ticket},
-        error=error,
     )
-    if error is not None and error.retry_after:
-        response.headers["Retry-After"] = str(error.retry_after)
-    return response
 
 
 ENDPOINTS = (

@@ -1,16 +1,18 @@
 """OpenID Connect Core section 3.1.2.3: what a browser came to sign in for, and how it goes on with that."""
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from carnet.issuer.accounts.people import Actor, note
-from carnet.issuer.browser import Visit, sign_in
+from carnet.issuer.browser import Visit, csrf_field, sign_in
 from carnet.issuer.desk import Desk
 from carnet.issuer.flow import Flow, open_flow, resume_url
 from carnet.issuer.http_security import written_address
+from carnet.issuer.login import NotProvedError
 from carnet.issuer.login.device import remember
 from carnet.issuer.login.returning import way_back
 from carnet.issuer.storage.records import Account
@@ -59,6 +61,32 @@ async def errand_of(desk: Desk, seen: Visit, given: Parameters) -> Errand:
     client_id = flow.parameters.get("client_id") if flow else None
     client = await desk.store.clients.get(client_id) if client_id else None
     return Errand(given, flow, back, client.client_name if client else None)
+
+
+def proof_page(
+    request: Request,
+    desk: Desk,
+    seen: Visit,
+    errand: Errand,
+    name: str,
+    *,
+    error: NotProvedError | None,
+    **context: Any,
+) -> Response:
+    """A page that asks for a proof, or asks again. The name of its template is the purpose of its form."""
+    response = desk.pages.render(
+        request,
+        name,
+        status=200 if error is None else 429 if error.retry_after else 403,
+        form_targets=errand.form_targets,
+        csrf=csrf_field(desk, seen, name),
+        client_name=errand.client_name,
+        error=error,
+        **{"carried": errand.fields} | context,
+    )
+    if error is not None and error.retry_after:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 async def complete(
