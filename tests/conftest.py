@@ -1,9 +1,15 @@
 """What every test may ask for, and the rule that in continuous integration nothing is skipped."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from carnet.testing.postgresql import PostgresqlServer, UnavailableError
 
@@ -32,6 +38,38 @@ def postgresql_url(postgresql_server: PostgresqlServer) -> Iterator[str]:
     url = postgresql_server.create_database()
     yield url
     postgresql_server.drop_database(url)
+
+
+@pytest.fixture
+def certificate_for(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a certificate for an address or a name, which signs itself: `chain.pem`, with `key.pem` beside it."""
+
+    def make(host: str) -> Path:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "carnet test")])
+        try:
+            subject: x509.GeneralName = x509.IPAddress(ip_address(host))
+        except ValueError:
+            subject = x509.DNSName(host)
+        now = datetime.now(UTC)
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(minutes=1))
+            .not_valid_after(now + timedelta(hours=1))
+            .add_extension(x509.SubjectAlternativeName([subject]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+        (tmp_path / "chain.pem").write_bytes(made.public_bytes(pem))
+        (tmp_path / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+        return tmp_path / "chain.pem"
+
+    return make
 
 
 def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

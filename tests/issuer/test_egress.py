@@ -4,14 +4,10 @@ import asyncio
 import ssl
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from json import dumps
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from carnet.issuer.client_keys import LAST_GOOD, PAUSE, ClientKeys
 from carnet.issuer.config import Config
@@ -229,35 +225,10 @@ async def test_only_an_issuer_on_this_machine_may_ask_this_machine(net):
         await net.egress("http://127.0.0.1:8080").get("https://app.example/")
 
 
-@pytest.fixture
-def certificate(tmp_path):
-    """For keys.example alone, signing itself, in the place of the system's authorities."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "carnet test")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("keys.example")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    file = tmp_path / "certificate.pem"
-    file.write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()) + made.public_bytes(pem)
-    )
-    return file
-
-
-async def test_the_certificate_must_speak_for_the_name_although_the_address_is_asked(certificate, monkeypatch):
+async def test_the_certificate_must_speak_for_the_name_although_the_address_is_asked(certificate_for, monkeypatch):
     """Over real TLS: the name is in the handshake, and the certificate is held against it."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    certificate = certificate_for("keys.example")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))  # in the place of the system's authorities
     asked = []
 
     async def serve(reader, writer):
@@ -267,7 +238,7 @@ async def test_the_certificate_must_speak_for_the_name_although_the_address_is_a
         writer.close()
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
     context.sni_callback = lambda _socket, name, _context: asked.append(name)
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
