@@ -206,6 +206,12 @@ async def test_only_a_client_that_authenticates_and_is_registered_for_it_may_ask
         await issuer.public(redirect_uris=(), grant_types=(GRANT_TYPE,))
 
 
+async def test_the_account_page_says_that_something_waits(issuer, bank):
+    assert "/approvals" not in (await issuer.http.get("/account")).text
+    await ask(bank)
+    assert 'href="/approvals"' in (await issuer.http.get("/account")).text
+
+
 async def test_nobody_is_worn_down(issuer, bank):
     for _ in range(MOST_WAITING):
         await ask(bank)

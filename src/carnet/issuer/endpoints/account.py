@@ -7,6 +7,7 @@ from carnet.issuer.accounts import people
 from carnet.issuer.accounts.apps import apps_of
 from carnet.issuer.accounts.password_rule import MIN_LENGTH, WeakPasswordError
 from carnet.issuer.accounts.people import ADMIN, Actor
+from carnet.issuer.backchannel_requests import waiting_for
 from carnet.issuer.browser import (
     Visit,
     alive,
@@ -152,6 +153,7 @@ async def _page(
         session=session,
         sessions=[one for one in sessions if alive(one, desk.config, at=now)],
         apps=await apps_of(desk, account.subject),
+        asked=len(await waiting_for(desk, account.subject)),
         administers=ADMIN in account.roles,
         notice=f"notice.{done}" if done in NOTICES else None,
         min_length=MIN_LENGTH,
