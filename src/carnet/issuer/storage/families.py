@@ -13,7 +13,8 @@ from carnet.issuer.storage.statements import Statement, Verb
 
 _NAMELESS = "."
 _NAMED = 3_700
-"""Seconds for which access tokens may name a family of which nothing can be spent any more: so long it can still be ended."""
+"""Seconds after its beginning for which access tokens may name a family though nothing of it can be spent any more: so long it
+can still be ended."""
 
 
 class Owner(NamedTuple):
@@ -89,7 +90,7 @@ def enter(key: str, artifact: Artifact) -> Verb[bool]:
         made = yield Statement(
             "INSERT INTO family (family, subject, client_id, sid, kept_until) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT DO NOTHING RETURNING 1",
-            (key, *owner, artifact.expires_at + _NAMED),
+            (key, *owner, max(artifact.expires_at, artifact.created_at + _NAMED)),
         )
         if made:
             return True
