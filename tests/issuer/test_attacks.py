@@ -1,9 +1,12 @@
 """RFC 9700 section 3: attacks that no single rule lists: what is taken back, tossed, raced for or asked in another order."""
 
+import asyncio
+
 import pytest
 from starlette.requests import Request
 
 from carnet.issuer.accounts import people
+from carnet.issuer.accounts.errors import LastAdministratorError
 from carnet.issuer.browser import BROWSER_COOKIE, SESSION_COOKIE, cookie
 from carnet.issuer.config import Config
 from carnet.issuer.login import throttle
@@ -186,3 +189,20 @@ async def test_a_secret_that_was_cut_short_or_continued_is_none(issuer):
     for damaged in (session[:-1], session + "A"):
         answer = await issuer.direct.get("/account", headers={"Cookie": f"{SESSION_COOKIE}={damaged}"})
         assert answer.status_code == 303
+
+
+ENDS = {
+    "disabled": lambda desk, subject: people.disable(desk, subject, by=people.CLI),
+    "without the role": lambda desk, subject: people.set_roles(desk, subject, (), by=people.CLI),
+    "removed": lambda desk, subject: people.remove(desk, subject, by=people.CLI),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_administrators_who_send_each_other_away_at_the_same_moment_leave_one(issuer, end):
+    """Rules O3 and O17: that somebody else stays is a part of the change, and not looked at before it."""
+    admins = [await issuer.person(f"{name}@example.com", roles=("ADMIN",)) for name in ("ann", "bob", "cas")]
+    ended = await asyncio.gather(*(ENDS[end](issuer.desk, admin.subject) for admin in admins), return_exceptions=True)
+    assert [type(answer) for answer in ended].count(LastAdministratorError) == 1
+    left = [account for account in await issuer.desk.store.accounts.list() if "ADMIN" in account.roles]
+    assert [account.disabled_at for account in left].count(None) == 1

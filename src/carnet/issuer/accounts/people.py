@@ -119,13 +119,20 @@ async def sign_out_everywhere(desk: Desk, subject: str, *, by: Actor) -> None:
 
 async def remove(desk: Desk, subject: str, *, by: Actor) -> None:
     """Delete an account with all that belongs to it."""
-    account = await get(desk, subject)
-    await _keep_an_administrator(desk, account)
     now = desk.ambient.now()
     taken_back = entry("subject", subject, desk.config, at=now)  # whatever the epoch is by now
-    if not await desk.store.accounts.remove(subject, at=now, revocations=(taken_back,)):
-        raise UnknownPersonError
-    await note(desk, "account.removed", account, by)
+    for _ in range(_ATTEMPTS):
+        account = await get(desk, subject)
+        staying = await _administrator_beside(desk, account)
+        try:
+            removed = await desk.store.accounts.remove(subject, at=now, revocations=(taken_back,), witness=staying)
+        except StaleError:
+            continue
+        if not removed:
+            raise UnknownPersonError
+        await note(desk, "account.removed", account, by)
+        return
+    raise ContentionError
 
 
 async def revoke_app(desk: Desk, subject: str, client_id: str, *, by: Actor) -> bool:
@@ -225,29 +232,29 @@ async def change(
         after = alter(before)
         if after == before:
             return before, after
-        if guarded:
-            await _keep_an_administrator(desk, before)
+        staying = await _administrator_beside(desk, before) if guarded else None
         now = desk.ambient.now()
         after = replace(after, updated_at=now) if informing else after
         revocations: Sequence[Revocation] = (
             (entry("subject", subject, desk.config, at=now, epoch=after.epoch),) if revoking else ()
         )
         try:
-            await desk.store.accounts.replace(before, after, revocations=revocations)
+            await desk.store.accounts.replace(before, after, revocations=revocations, witness=staying)
         except StaleError:
             continue
         return before, after
     raise ContentionError
 
 
-async def _keep_an_administrator(desk: Desk, leaving: Account) -> None:
-    """Somebody must be able to administer after `leaving` has gone."""
+async def _administrator_beside(desk: Desk, leaving: Account) -> Account | None:
+    """Who can administer after `leaving` has gone, and must not go at the same moment; None if that one cannot now."""
     if not _administers(leaving):
-        return
+        return None
     after: str | None = None
     while page := await desk.store.accounts.list(after=after, limit=500):
-        if any(_administers(account) and account.subject != leaving.subject for account in page):
-            return
+        for account in page:
+            if _administers(account) and account.subject != leaving.subject:
+                return account
         after = page[-1].email
     raise LastAdministratorError
 

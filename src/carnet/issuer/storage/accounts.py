@@ -27,6 +27,20 @@ def _containing(search: str) -> str:
     return f"%{key}%"
 
 
+def _hold(before: Account | None, witness: Account | None) -> Verb[None]:
+    """Lock the record that is to change, and the one that must not change meanwhile, in the order that everybody keeps to.
+
+    Raises:
+        StaleError: one of them is not as it was read.
+    """
+    held = [account for account in (before, witness) if account is not None]
+    for account in sorted(held, key=lambda account: account.subject):
+        lock = "FOR NO KEY UPDATE" if account is before else "FOR SHARE"
+        rows = yield Statement(f"SELECT document FROM account WHERE subject = ? {lock}", (account.subject,))  # noqa: S608 - a constant
+        if not rows or _ACCOUNT.decode(rows[0][0]) != account:
+            raise StaleError("The account was changed since it was read: read it again.")
+
+
 class StoredAccounts(Group):
     @writing
     def add(self, account: Account) -> Verb[None]:
@@ -76,10 +90,17 @@ class StoredAccounts(Group):
         return int(number)
 
     @writing
-    def replace(self, before: Account, after: Account, *, revocations: Sequence[Revocation] = ()) -> Verb[None]:
-        rows = yield Statement("SELECT document FROM account WHERE subject = ? FOR NO KEY UPDATE", (before.subject,))
-        if before.subject != after.subject or not rows or _ACCOUNT.decode(rows[0][0]) != before:
-            raise StaleError("The account was changed since it was read: read it again.")
+    def replace(
+        self,
+        before: Account,
+        after: Account,
+        *,
+        revocations: Sequence[Revocation] = (),
+        witness: Account | None = None,
+    ) -> Verb[None]:
+        yield from _hold(before, witness)
+        if before.subject != after.subject:
+            raise StaleError("An account keeps its subject.")
         yield Statement(
             "UPDATE account SET email_key = ?, name_key = ?, disabled_at = ?, document = ? WHERE subject = ?",
             (
@@ -95,7 +116,10 @@ class StoredAccounts(Group):
         yield from note(revocations)
 
     @writing
-    def remove(self, subject: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> Verb[bool]:
+    def remove(
+        self, subject: str, *, at: Instant, revocations: Sequence[Revocation] = (), witness: Account | None = None
+    ) -> Verb[bool]:
+        yield from _hold(None, witness)
         # Its sessions, consents, families and their artifacts go with it: the schema says so.
         removed = yield Statement("DELETE FROM account WHERE subject = ? RETURNING 1", (subject,))
         if removed:

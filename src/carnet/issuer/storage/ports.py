@@ -130,18 +130,32 @@ class Accounts(Protocol):
 
     async def count(self) -> int: ...
 
-    async def replace(self, before: Account, after: Account, *, revocations: Sequence[Revocation] = ()) -> None:
+    async def replace(
+        self,
+        before: Account,
+        after: Account,
+        *,
+        revocations: Sequence[Revocation] = (),
+        witness: Account | None = None,
+    ) -> None:
         """Compare and swap the whole record (the subject stays).
 
         If `after` is disabled and `before` was not, all sessions and artifacts of the subject end in the same transaction.
+        `witness`: another account, on whose staying as it is the change depends.
 
         Raises:
-            StaleError: the stored record is not `before`.
+            StaleError: the stored record is not `before`, or that of the witness is not what was read.
             AlreadyExistsError: the new email is taken.
         """
 
-    async def remove(self, subject: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> bool:
-        """Delete it with its sessions, consents and artifacts; False if there is none (the revocations are then not written)."""
+    async def remove(
+        self, subject: str, *, at: Instant, revocations: Sequence[Revocation] = (), witness: Account | None = None
+    ) -> bool:
+        """Delete it with its sessions, consents and artifacts; False if there is none (the revocations are then not written).
+
+        Raises:
+            StaleError: as `replace`, of the witness.
+        """
 
 
 class Clients(Protocol):

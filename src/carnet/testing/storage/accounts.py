@@ -82,6 +82,19 @@ class TestAccounts:
         assert await store.accounts.get("ada") == after
         assert await store.revocations.find("session", "x", at=NOW) is None
 
+    async def test_a_change_that_depends_on_another_account_fails_if_that_one_has_changed(self, store: Store) -> None:
+        ada, bob = account(), account("bob")
+        for one in (ada, bob):
+            await store.accounts.add(one)
+        renamed = replace(bob, name="Bob")
+        await store.accounts.replace(bob, renamed, witness=ada)
+        with pytest.raises(StaleError):
+            await store.accounts.replace(ada, replace(ada, name="Ada"), witness=bob)
+        with pytest.raises(StaleError):
+            await store.accounts.remove("ada", at=NOW, witness=bob)
+        assert await store.accounts.get("ada") == ada
+        assert await store.accounts.remove("ada", at=NOW, witness=renamed)
+
     async def test_an_account_cannot_take_the_email_of_another(self, store: Store) -> None:
         await store.accounts.add(account())
         await store.accounts.add(account("bob"))
