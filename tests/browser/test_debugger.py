@@ -328,6 +328,20 @@ def test_a_signature_is_verified_with_a_key_in_pem_form_or_in_a_set(debugger):
         expect(check(debugger, "Signature")).to_contain_text(said)
 
 
+def test_what_was_said_with_one_key_is_not_said_while_another_is_awaited(page, issuer):
+    page.route("**/jwks", lambda _route: None)  # never answered
+    page.goto(f"{issuer.url}/debugger")
+    key = SigningKey.generate("ES256")
+    paste(page, sign_jwt(claims(), key, typ="at+jwt"))
+    choose(page, "Another key")
+    page.get_by_label("Public key").fill(json.dumps(key.public().to_jwk()))
+    expect(page.get_by_role("status")).to_contain_text("Verified: signature")
+    choose(page, "This issuer’s")
+    expect(page.locator("#checks li")).to_have_count(0)
+    expect(page.get_by_role("status")).to_have_count(0)
+    page.unroute_all(behavior="ignoreErrors")
+
+
 def refusals() -> list[tuple[str, str, str, str]]:
     ec, rsa = SigningKey.generate("ES256"), SigningKey.generate("RS256")
     by_ec = sign_jwt(claims(), ec, typ="at+jwt")

@@ -1,4 +1,4 @@
-"""The pages that people see: rendered on the server, without scripts, in the reader's language, with nothing from elsewhere."""
+"""The pages that people see: rendered on the server, in the reader's language, with nothing from elsewhere; one has a script."""
 
 import re
 import tomllib

@@ -48,7 +48,7 @@ function isVerifiable(seen) {
 // `pick` finds the object in what inspection says of the whole.
 function explained(seen, pick = (whole) => whole) {
   const shown = [
-    el("section", {}, el("h2", {}, seen.title), noticed(seen, pick), pieces(seen.parts)),
+    el("section", {}, el("h2", {}, seen.title), noticed(seen, pick), pieces(seen)),
     members("Header", seen.header),
     members("Claims", seen.claims),
     ...seen.sections.map(({ title, members: of }) => members(title, of)),
@@ -83,12 +83,14 @@ function words(code) {
   return code[0].toUpperCase() + code.slice(1).replaceAll("_", " ");
 }
 
-function pieces(parts) {
+// The compact serialization, each part in a colour of its own.
+function pieces({ kind, parts }) {
+  if (!["jws", "jwe", "sd_jwt"].includes(kind)) return null;
   const dotted = parts.flatMap(({ name, text }, index) => [
     index ? el("span", { className: "dot" }, name.startsWith("disclosure") || name.startsWith("holder") ? "~" : ".") : null,
     el("span", { className: `piece piece-${index % 3}`, title: name }, text),
   ]);
-  return parts.length > 1 ? el("p", { className: "pieces" }, dotted) : null;
+  return el("p", { className: "pieces" }, dotted);
 }
 
 function members(title, list) {
@@ -132,6 +134,8 @@ async function verify(seen) {
   const turn = ++asked;
   const source = document.querySelector("input[name=source]:checked").value;
   for (const choice of ["key", "secret"]) byId(`with-${choice}`).hidden = source !== choice;
+  byId("verdict").hidden = true; // what was said of another token or key counts no more
+  checks.replaceChildren();
   if (!isVerifiable(seen)) return;
   const signature = await outcome(source, token.value);
   if (turn !== asked) return; // something else has been pasted meanwhile
@@ -149,6 +153,7 @@ function sum(rows) {
   const sentences = [bad && `To be refused: ${bad}.`, `Verified: ${good || "nothing"}.`, open && `Not verified: ${open}.`];
   verdict.classList.toggle("bad", Boolean(bad));
   write(verdict, sentences.filter(Boolean).join(" "));
+  verdict.hidden = false;
 }
 
 function checked({ tone, label, title, text }) {

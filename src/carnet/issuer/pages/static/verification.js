@@ -47,7 +47,9 @@ function taken(text) {
   const token = bare(text).replace(/\s/g, "").split("~")[0];
   const segments = token.split(".");
   const seen = inspect(token, 0);
-  if (seen.kind !== "jws" || segments.length !== 3) throw new Impossible("There is no signature in it that is verified here.");
+  if (seen.kind !== "jws" || segments.length !== 3) {
+    throw new Impossible("There is no signature in it that is verified here.");
+  }
   if (seen.defects.length) {
     throw new Impossible("It is malformed: a strict verifier refuses it before it looks at the signature.");
   }
@@ -116,10 +118,14 @@ export async function verifyWithKey(text, source) {
     throw new Impossible("This is a private key. It belongs in no web page; give the public key.");
   }
   if (label !== "PUBLIC KEY") {
-    throw new Impossible(`Of PEM only “PUBLIC KEY” is read here, not “${label}”; openssl writes one with -pubout or -pubkey.`);
+    throw new Impossible(
+      `Of PEM only “PUBLIC KEY” is read here, not “${label}”; openssl writes one with -pubout or -pubkey.`,
+    );
   }
   if (algorithmOf(taken(text).header).kty === "oct") {
-    throw new Impossible("The token says that it is signed with a shared secret, but this is a public key: never mix the two.");
+    throw new Impossible(
+      "The token says that it is signed with a shared secret, but this is a public key: never mix the two.",
+    );
   }
   return verified(text, "spki", bytesOf(binary(body.replace(/\s/g, ""))));
 }
@@ -131,7 +137,9 @@ export async function verifyWithSecret(text, secret, isEncoded) {
     throw new Impossible("It is signed with a key pair, not with a secret: its public key is needed.");
   }
   if (/^\s*-----BEGIN/.test(secret)) {
-    throw new Impossible("This is a key in PEM form, not a secret. A verifier that takes one for the other lets everyone in.");
+    throw new Impossible(
+      "This is a key in PEM form, not a secret. A verifier that takes one for the other lets everyone in.",
+    );
   }
   const bytes = isEncoded ? bytesOf(binary(standard(secret.trim()))) : new TextEncoder().encode(secret);
   if (!bytes.length) throw new Impossible("The secret is empty.");
