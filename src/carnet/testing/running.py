@@ -47,10 +47,10 @@ class RunningIssuer:
 
 
 @contextmanager
-def running_issuer(data: Path, *, port: int | None = None) -> Iterator[RunningIssuer]:
-    """Run `carnet serve` until the block is left, on a free port unless one is given."""
+def running_issuer(data: Path, *, port: int | None = None, options: Sequence[str] = ()) -> Iterator[RunningIssuer]:
+    """Run `carnet serve` until the block is left, on a free port unless one is given, with further `options`."""
     port = port or free_port()
-    with _running("serve", "--data", str(data), "--port", str(port)) as process:
+    with _running("serve", "--data", str(data), "--port", str(port), *options) as process:
         _await_first_line(process)
         yield RunningIssuer(f"http://{HOST}:{port}", data, process)
 
