@@ -223,18 +223,22 @@ def _mutate(source: Path, copy: Path, tests: list[TestFile]) -> tuple[int, int]:
     return number, survivors
 
 
+def _test_files(place: Path) -> list[Path]:
+    return sorted(place.glob("test_*.py")) if place.is_dir() else [place]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modules", nargs="+", help="as paths under src/carnet, without .py")
     parser.add_argument(
-        "--tests", nargs="*", help="folders of tests; default: the modules' own under tests/, not below it"
+        "--tests", nargs="*", help="test files, or folders of them; default: the folder of the modules under tests/"
     )
     asked = parser.parse_args()
     sources = [Path("src/carnet") / f"{module}.py" for module in asked.modules]
     for source in sources:
         if not (PROJECT / source).is_file():
             parser.error(f"There is no {source}.")
-    folders = asked.tests or sorted({f"tests/{module.split('/')[0]}" for module in asked.modules})
+    places = asked.tests or sorted({f"tests/{module.split('/')[0]}" for module in asked.modules})
 
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder).resolve()
@@ -247,7 +251,7 @@ def main() -> None:
         compileall.compile_dir(copy, quiet=2)
         sys.dont_write_bytecode = True  # a mutant must not be taken for the next one of its second
         os.chdir(copy)
-        tests = [_measure(copy, test) for name in folders for test in sorted((copy / name).glob("test_*.py"))]
+        tests = [_measure(copy, test) for place in places for test in _test_files(copy / place)]
         total = survived = 0
         for source in sources:
             mutants, survivors = _mutate(copy / source, copy, tests)

@@ -1,6 +1,6 @@
 """RFC 7468, RFC 5280 section 4.1, RFC 5958: the cryptographic library's keys out of PEM and DER, and into them.
 
-That part of the library takes longer to load than the rest of it together; most programs have JWKs and never need it. So it is
+That part of the library takes two thirds as long to load as all the others; most programs have JWKs and never need it. So it is
 loaded by the first PEM or DER.
 """
 
