@@ -409,3 +409,10 @@ def test_the_work_is_linear_in_the_length(make):
     small = min(cost(16_000) for _ in range(3))
     large = min(cost(256_000) for _ in range(3))
     assert large < 16 * 4 * max(small, 0.001)
+
+
+def test_a_key_says_what_it_is_for():
+    key = {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "1"}
+    for use, said in (("sig", "signatures"), ("enc", "encryption"), ("tls", None), (1, None)):
+        found = inspect(json.dumps(key | {"use": use}), at=NOW)
+        assert member(found.sections[0].members, "use").reading == said
