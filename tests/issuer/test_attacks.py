@@ -5,12 +5,15 @@ import asyncio
 import pytest
 from starlette.requests import Request
 
+from carnet.issuer import clients
 from carnet.issuer.accounts import people
 from carnet.issuer.accounts.errors import LastAdministratorError
 from carnet.issuer.browser import BROWSER_COOKIE, SESSION_COOKIE, cookie
+from carnet.issuer.clients import ClientError
 from carnet.issuer.config import Config
 from carnet.issuer.login import throttle
 from carnet.issuer.login.throttle import ADDRESS, EVERYWHERE
+from carnet.issuer.revoking import entry_lifetime
 from carnet.issuer.storage.records import TokenExchange
 from carnet.issuer.token_policies import EXCHANGE
 
@@ -206,3 +209,15 @@ async def test_administrators_who_send_each_other_away_at_the_same_moment_leave_
     assert [type(answer) for answer in ended].count(LastAdministratorError) == 1
     left = [account for account in await issuer.desk.store.accounts.list() if "ADMIN" in account.roles]
     assert [account.disabled_at for account in left].count(None) == 1
+
+
+async def test_a_client_takes_no_name_under_which_tokens_are_still_refused(issuer):
+    """Rule R24: what takes back the deleted one's tokens would take back those of its successor."""
+    await issuer.service(client_id="stock")
+    assert await clients.remove(issuer.desk, "stock", actor="test")
+    with pytest.raises(ClientError, match="deleted a moment ago"):
+        await issuer.service(client_id="stock")
+    issuer.clock.advance(entry_lifetime(issuer.desk.config))
+    again = await issuer.service(client_id="stock")
+    answer = await again.post(grant_type="client_credentials")
+    assert await again.active(answer.json()["access_token"])

@@ -130,8 +130,13 @@ async def keep(desk: Desk, client: Client, *, actor: str) -> None:
     """Store a client that was `prepared`.
 
     Raises:
-        ClientError: its client_id is taken.
+        ClientError: its client_id is taken, or was until a moment ago.
     """
+    if await desk.store.revocations.find("client", client.client_id, at=desk.ambient.now()) is not None:
+        raise ClientError(
+            f"A client {client.client_id!r} was deleted a moment ago, and its tokens are still refused under that name: "
+            "choose another client_id, or wait for an hour."
+        )
     if await desk.store.accounts.get(client.client_id) is not None:
         raise ClientError(f"{client.client_id!r} is the subject of an account (RFC 9700 section 4.15): choose another.")
     try:
