@@ -11,10 +11,11 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from carnet.guard import Principal, asgi, held_socket, require
+from carnet.guard import Principal, RefusedRequestError, asgi, held_socket, require
 from carnet.guard import fastapi as fastapi_guard
 from carnet.guard import litestar as litestar_guard
 from carnet.guard import starlette as starlette_guard
+from carnet.guard.refusal import invalid_token
 from carnet.testing import Clock
 from carnet.testing.issuer import FakeIssuer
 
@@ -159,3 +160,37 @@ async def test_what_an_application_sends_by_itself_is_held_back_too(issuer, app)
             await socket.send({"type": "websocket.send", "text": "a secret"})
         assert [message["type"] for message in server.heard] == ["websocket.accept", "websocket.close"]
         await guard.checkpoint.stop()
+
+
+async def test_the_end_is_sent_once_and_not_to_a_client_that_has_gone():
+    """RFC 6455 section 5.5.1: nothing is sent after a Close frame."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def recheck() -> None:
+        asked.set()
+        await answered.wait()
+        raise RefusedRequestError(invalid_token("revoked", "The token was taken back."))
+
+    server = Server("t")
+    socket = held_socket.HeldSocket(server.said.get, server.send, recheck)
+    sending = [asyncio.create_task(socket.send({"type": "websocket.send", "text": "x"})) for _ in range(3)]
+    await asked.wait()
+    answered.set()
+    await asyncio.gather(*sending)
+    assert [message["type"] for message in server.heard] == ["websocket.close"]
+
+    good = True
+
+    async def good_until_it_has_gone() -> None:
+        if not good:
+            raise RefusedRequestError(invalid_token("revoked", "The token was taken back."))
+
+    async def receive() -> Any:
+        nonlocal good
+        good = False
+        return {"type": "websocket.disconnect", "code": 1001}
+
+    gone = Server("t")
+    socket = held_socket.HeldSocket(receive, gone.send, good_until_it_has_gone)
+    assert (await socket.receive())["code"] == 1001
+    assert gone.heard == []

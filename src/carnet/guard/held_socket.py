@@ -35,7 +35,7 @@ class HeldSocket:
         try:
             while await self._open():
                 done, _ = await asyncio.wait({waiting}, timeout=PAUSE)
-                if done and await self._open():
+                if done and (waiting.result()["type"] == "websocket.disconnect" or await self._open()):
                     return waiting.result()
         finally:
             waiting.cancel()
@@ -47,12 +47,14 @@ class HeldSocket:
             await self._send(message)
 
     async def _open(self) -> bool:
-        if self._code is not None:
-            return False
-        try:
-            await self._recheck()
-        except RefusedRequestError as error:
+        if self._code is None:
+            try:
+                await self._recheck()
+            except RefusedRequestError as error:
+                await self._end(error)
+        return self._code is None
+
+    async def _end(self, error: RefusedRequestError) -> None:
+        if self._code is None:  # whoever sends and whoever listens may have asked at the same time
             self._code = TRY_AGAIN_LATER if error.refused.status == 503 else POLICY_VIOLATION
             await self._send({"type": "websocket.close", "code": self._code, "reason": error.refused.error or ""})
-            return False
-        return True
