@@ -114,6 +114,22 @@ class TestArtifacts:
         assert not await lives(store, "r1")
 
     @pytest.mark.spec("RFC 9700", "4.14.2", "SHOULD")
+    async def test_one_that_is_nobodys_is_spent_into_the_first_of_a_family_or_not_at_all(self, store: Store) -> None:
+        await settle(store)
+        await store.artifacts.put(ownerless("pushed", "pushed_request"))
+        code = artifact("code", "code", family="f9")
+        nobodys = artifact("code", "code", family="f9", subject="nobody")
+        assert await store.artifacts.spend("pushed_request", digest("pushed"), at=NOW, into=[nobodys]) is None
+        assert await lives(store, "pushed", "pushed_request")
+        won = await store.artifacts.spend("pushed_request", digest("pushed"), at=NOW, into=[code])
+        assert won == Fresh(ownerless("pushed", "pushed_request"))
+        assert await store.artifacts.get("code", digest("code"), at=NOW) == code
+        again = await store.artifacts.spend(
+            "pushed_request", digest("pushed"), at=NOW, into=[artifact("other", "code")]
+        )
+        assert isinstance(again, Spent)
+        assert not await lives(store, "other", "code")
+
     async def test_the_reuse_of_a_spent_one_is_seen_for_as_long_as_its_family_lives(self, store: Store) -> None:
         await settle(store)
         await store.artifacts.put(artifact("code", "code", expires_at=NOW + 60))
