@@ -35,10 +35,6 @@ PYTEST = (
     "--assert=plain",
     "-p",
     "no:cacheprovider",
-    "-p",
-    "no:logging",
-    "-W",
-    "ignore::pytest.PytestConfigWarning",
 )
 MEMORY = 4 << 30
 
