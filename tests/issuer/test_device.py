@@ -8,6 +8,7 @@ import pytest
 from carnet.issuer.decisions import INTERVAL
 from carnet.issuer.device_codes import LIFETIME
 from carnet.issuer.endpoints.device import TRIES, TRIES_FROM_ADDRESS, WINDOW
+from carnet.issuer.endpoints.device_authorization import MOST
 from carnet.issuer.grants.device_code import GRANT_TYPE
 from carnet.oauth import user_code
 
@@ -298,6 +299,17 @@ async def test_codes_cannot_be_guessed_with_many_accounts_either(issuer, tv):
             await enter(issuer, "BBBB-BBBB")
     await issuer.sign_in("last@example.com")
     assert (await enter(issuer, (await ask(tv))["user_code"])).status_code == 429
+
+
+async def test_a_client_does_not_fill_the_store_from_one_address(issuer, tv):
+    for _ in range(MOST):
+        await ask(tv)
+    answer = await tv.post("/device_authorization", scope="openid")
+    assert (answer.status_code, answer.json()["error"]) == (429, "temporarily_unavailable")
+    other = await issuer.public(redirect_uris=(), grant_types=(GRANT_TYPE,))
+    await ask(other)
+    issuer.clock.advance(LIFETIME)
+    await ask(tv)
 
 
 @pytest.mark.spec("RFC 8628", "5.4", "SHOULD")

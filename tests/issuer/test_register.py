@@ -211,6 +211,8 @@ async def test_a_token_that_is_good_for_many_is_not_good_for_too_many(issuer, to
                 "https://user@app.example/", "https://*.example/", "", "com.example.app:/cb", "app.example/cb", "https:///x",
             )
         ),
+        ({"redirect_uris": ["https://[x"], "client_name": ...}, "invalid_redirect_uri"),
+        ({"redirect_uris": ["https://app.example:99999/cb"], "client_name": ...}, "invalid_redirect_uri"),
         ({"post_logout_redirect_uris": ["javascript:alert(1)"]}, "invalid_redirect_uri"),
         *(
             (metadata, "invalid_client_metadata")

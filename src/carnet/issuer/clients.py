@@ -220,13 +220,13 @@ def validated(client: Client, config: Config) -> Client:
     if client.pkce == "or_nonce" and (client.public or client.profile is not None):
         raise ClientError("Only a confidential client without a profile may send a nonce in the place of PKCE.")
     _check_keys(client, config)
+    _check_uris(client)
     try:
         fapi.check(client, config)
         check_policies(client, Egress(config))
         check_logout_uris(client, Egress(config))
     except (fapi.ProfileError, PolicyError, LogoutUriError) as error:
         raise ClientError(str(error)) from None
-    _check_uris(client)
     try:
         values = scope.parse(client.scope)
     except InvalidScopeError:

@@ -67,6 +67,8 @@ PER_HOUR = 100
 
 TokenKind: TypeAlias = Literal["registration_token", "registration_access_token"]
 
+NAMELESS = "Nameless app"
+
 _INSIDE = (".internal", ".local", ".localhost", ".lan", ".home.arpa", ".corp")
 
 
@@ -182,7 +184,10 @@ def _nameless(own: dict[str, Any]) -> str:
     """What people read where a client gives no name: where it sends them."""
     uris = own.get("redirect_uris")
     first = uris[0] if isinstance(uris, tuple) and uris and isinstance(uris[0], str) else ""
-    return urlsplit(first).netloc[:100] or "Nameless app"
+    try:
+        return urlsplit(first).netloc[:100] or NAMELESS
+    except ValueError:  # no URL: it is refused for that in a moment
+        return NAMELESS
 
 
 def _check_fixed(given: dict[str, Any], config: Config) -> None:

@@ -13,10 +13,13 @@ from carnet.issuer.desk import Desk
 from carnet.issuer.device_codes import LIFETIME, DeviceRequest, begin
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.grants.device_code import GRANT_TYPE
-from carnet.issuer.http_security import written_address
+from carnet.issuer.http_security import address_block, client_address, written_address
 from carnet.issuer.opaque import Opaque
 from carnet.oauth import user_code
-from carnet.oauth.errors import UnauthorizedClientError
+from carnet.oauth.errors import TooManyFailuresError, UnauthorizedClientError
+
+MOST = 100
+"""Requests of one client from one address within the lifetime of a code: nobody fills the store, or uses up the codes."""
 
 
 async def answer(request: Request, desk: Desk) -> Response:
@@ -25,6 +28,10 @@ async def answer(request: Request, desk: Desk) -> Response:
     if GRANT_TYPE not in client.grant_types:
         raise UnauthorizedClientError("The client is not registered for the device grant.")
     now = desk.ambient.now()
+    address = client_address(request, desk.config)
+    key = f"device_authorization/{client.client_id}/{address_block(address) if address else ''}"
+    if await desk.store.throttle.hit(key, at=now, window=LIFETIME) > MOST:
+        raise TooManyFailuresError("Too many codes were asked for from here: try again later.")
     device_code = Opaque.fresh(desk.ambient)
     asked = DeviceRequest(
         client_id=client.client_id,
