@@ -203,11 +203,14 @@ async def add(
 
 
 async def change_password(desk: Desk, subject: str, alter: Callable[[Account], Account], *, by: Actor) -> Account:
-    """Swap the account as `alter` has it, with its new password, and sign the person out everywhere."""
-    _, account = await change(desk, subject, alter)
-    await desk.store.sessions.end_all(subject, at=desk.ambient.now(), lifetime=entry_lifetime(desk.config))
+    """Swap the account as `alter` has it, with its new password, and sign the person out everywhere, all in one step."""
+
+    def altered(account: Account) -> Account:
+        return replace(alter(account), epoch=account.epoch + 1)
+
+    _, account = await change(desk, subject, altered, revoking=True, ending=True)
     await note(desk, "password.set", account, by)
-    return await get(desk, subject)
+    return account
 
 
 async def change(
@@ -217,11 +220,13 @@ async def change(
     *,
     guarded: bool = False,
     revoking: bool = False,
+    ending: bool = False,
     informing: bool = True,
 ) -> tuple[Account, Account]:
     """Read, alter and swap until nobody came between; the answer is the account before and after.
 
-    `guarded`: the change would take an administrator away. `revoking`: it raises the epoch. `informing`: it changes what
+    `guarded`: the change would take an administrator away. `revoking`: it raises the epoch. `ending`: all sessions
+    and all that apps hold end with it. `informing`: it changes what
     apps are told (OpenID Connect Core section 5.1, `updated_at`).
 
     Raises:
@@ -239,7 +244,9 @@ async def change(
             (entry("subject", subject, desk.config, at=now, epoch=after.epoch),) if revoking else ()
         )
         try:
-            await desk.store.accounts.replace(before, after, revocations=revocations, witness=staying)
+            await desk.store.accounts.replace(
+                before, after, revocations=revocations, witness=staying, ending_at=now if ending else None
+            )
         except StaleError:
             continue
         return before, after

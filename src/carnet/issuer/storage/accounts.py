@@ -97,6 +97,7 @@ class StoredAccounts(Group):
         *,
         revocations: Sequence[Revocation] = (),
         witness: Account | None = None,
+        ending_at: Instant | None = None,
     ) -> Verb[None]:
         yield from _hold(before, witness)
         if before.subject != after.subject:
@@ -112,7 +113,9 @@ class StoredAccounts(Group):
             ),
         )
         if after.disabled_at is not None and before.disabled_at is None:
-            yield from end_everything(after.subject, at=after.disabled_at)
+            ending_at = after.disabled_at
+        if ending_at is not None:
+            yield from end_everything(after.subject, at=ending_at)
         yield from note(revocations)
 
     @writing

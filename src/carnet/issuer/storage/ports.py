@@ -137,10 +137,12 @@ class Accounts(Protocol):
         *,
         revocations: Sequence[Revocation] = (),
         witness: Account | None = None,
+        ending_at: Instant | None = None,
     ) -> None:
         """Compare and swap the whole record (the subject stays).
 
-        If `after` is disabled and `before` was not, all sessions and artifacts of the subject end in the same transaction.
+        If `after` is disabled and `before` was not, or `ending_at` says when, all sessions and artifacts of the subject end in
+        the same transaction.
         `witness`: another account, on whose staying as it is the change depends.
 
         Raises:

@@ -123,6 +123,21 @@ class TestAccounts:
         assert await store.artifacts.put(artifact("r1", family="f9", sid=None))
         assert await lives(store, "b0")
 
+    async def test_a_change_can_end_everything_in_its_own_transaction(self, store: Store) -> None:
+        await settle(store, "ada", "bob")
+        await store.artifacts.put(artifact("r0"))
+        await store.artifacts.put(artifact("b0", family="f2", subject="bob", sid="s2"))
+        with pytest.raises(StaleError):
+            await store.accounts.replace(account(name="Eve"), account(name="Ada"), ending_at=NOW + 5)
+        assert await lives(store, "r0")
+        await store.accounts.replace(account(), account(name="Ada"), ending_at=NOW + 5)
+        ended = await store.sessions.get("s1")
+        assert ended is not None
+        assert ended.ended_at == NOW + 5
+        assert not await lives(store, "r0")
+        assert await store.artifacts.put(artifact("r1", family="f9", sid=None))
+        assert await lives(store, "b0")
+
     async def test_removing_takes_everything_of_the_account_with_it(self, store: Store) -> None:
         await settle(store, "ada", "bob")
         await store.consents.grant(consent("openid"))
