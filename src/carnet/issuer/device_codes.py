@@ -32,7 +32,7 @@ _DRAWS = 5
 
 
 class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a device asks for, and what its person is shown of where it is."""
+    """What a device asks for, and from where, as its person is shown."""
 
     client_id: str
     scope: Scope
@@ -42,7 +42,6 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     asked_at: Instant
     expires_at: Instant
     address: str | None = None
-    user_agent: str | None = None
 
 
 async def begin(desk: Desk, client: Client, asked: DeviceRequest, device_code: Opaque) -> str:

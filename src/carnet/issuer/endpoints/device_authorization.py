@@ -41,7 +41,6 @@ async def answer(request: Request, desk: Desk) -> Response:
         asked_at=now,
         expires_at=now + LIFETIME,
         address=written_address(request, desk.config),
-        user_agent=request.headers.get("user-agent", "")[:255] or None,
     )
     code = user_code.written(await begin(desk, client, asked, device_code))
     page = f"{desk.config.issuer}/device"
