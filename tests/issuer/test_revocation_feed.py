@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from msgspec import structs
@@ -13,6 +14,7 @@ from carnet.feed.follower import Follower, Outcome
 from carnet.feed.messages import feed_verifier, read_message, read_snapshot
 from carnet.issuer import clients
 from carnet.issuer.accounts import people
+from carnet.issuer.keyring import KeyringError
 from carnet.issuer.revocation import publisher
 from carnet.issuer.rotation import WINDOW
 from carnet.issuer.storage.records import Revocation
@@ -324,6 +326,35 @@ async def test_only_the_first_snapshot_is_read_from_the_database_and_later_ones_
             assert [late.follower.refuses(late.follower.marks(one)) for one in names] == [True, False]
     assert 0 not in read
     assert len(late.follower.entries) == 3, "what has expired is left out"
+
+
+async def test_memory_does_not_grow_where_nobody_asks_for_a_snapshot(issuer, watcher, monkeypatch):
+    monkeypatch.setattr(publisher, "OVERLAY_LIMIT", 2)
+    desk = issuer.desk
+    for number in range(9):
+        entry = Revocation(kind="session", value=f"s{number}", expires_at=issuer.clock.now() + 400)
+        await desk.store.revocations.add([entry])
+        await desk.publisher.turn()
+        if desk.publisher._packing is not None:
+            await desk.publisher._packing
+    assert len(desk.publisher._news) <= 2
+    assert desk.publisher._map.overlay <= 2
+    assert len(desk.publisher._map) == 9
+
+
+async def test_a_snapshot_does_not_claim_a_time_whose_entries_could_not_be_sent(issuer, watcher, monkeypatch):
+    desk = issuer.desk
+    before = issuer.clock.now()
+    issuer.clock.advance(publisher.SNAPSHOT_AGE)
+    await desk.store.revocations.add([Revocation(kind="session", value="s1", expires_at=before + 400)])
+
+    async def no_key():
+        raise KeyringError("There is none.")
+
+    monkeypatch.setattr(desk.publisher, "_keyring", SimpleNamespace(signing_key=no_key))
+    with pytest.raises(KeyringError):
+        await desk.publisher.turn()
+    assert (await desk.publisher._pack()).snapshot.issued_at <= before
 
 
 async def test_the_feed_is_found_by_discovery(issuer):

@@ -11,6 +11,7 @@ from carnet.ambient import Ambient, Instant
 from carnet.feed.channel import Channel, Signed
 from carnet.feed.entries import HASH_KEY_LENGTH, OUTRIGHT, Entry, mark, pack
 from carnet.feed.epoch_map import EpochMap
+from carnet.feed.follower import OVERLAY_LIMIT
 from carnet.feed.messages import Snapshot, sign_message, sign_snapshot, split
 from carnet.issuer.keyring import Keyring
 from carnet.issuer.opaque import fresh_name
@@ -50,7 +51,7 @@ class Publisher:
         self._sent: float | None = None
         self._turning = asyncio.Lock()
         self._read_at: Instant = 0
-        """The wall clock before the database was last read."""
+        """The wall clock before the database was last read: whatever was committed before it has come to `_sequence`."""
         self._map: EpochMap | None = None
         """All that counts up to `_sequence`, so that only the first snapshot is read from the database."""
         self._news: list[Entry] = []
@@ -75,8 +76,8 @@ class Publisher:
             while await self._store.revocations.publish():
                 pass
             head = await self._store.revocations.head()
-            self._read_at = issued_at
             if head == self._sequence and self._sent is not None and monotonic - self._sent < HEARTBEAT:
+                self._read_at = issued_at
                 return
             numbered = await self._numbered(stream, after=self._sequence, at=issued_at)
             if numbered:
@@ -91,17 +92,23 @@ class Publisher:
             ):
                 self.channel.put(Signed(message, sign_message(message, issuer=self._issuer, key=key)))
                 self._sequence = message.sequence
-            self._sent = monotonic
+            self._sent, self._read_at = monotonic, issued_at
+        if len(self._news) > OVERLAY_LIMIT:  # so that memory does not grow where nobody asks for a snapshot
+            self._begin_packing()
 
     async def snapshot(self) -> bytes:
         """All entries that count, signed; those who ask at the same time, or soon after, share the work."""
         await self.turn()
         packed = self._packed
         if packed is None or not self._serves(packed):
-            if self._packing is None or self._packing.done():
-                self._packing = asyncio.create_task(self._pack())
-            packed = await asyncio.shield(self._packing)
+            packed = await asyncio.shield(self._begin_packing())
         return sign_snapshot(packed.snapshot, issuer=self._issuer, key=await self._keyring.signing_key())
+
+    def _begin_packing(self) -> "asyncio.Task[_Packed]":
+        """Make a snapshot, unless that is under way."""
+        if self._packing is None or self._packing.done():
+            self._packing = asyncio.create_task(self._pack(), name="carnet-snapshot")
+        return self._packing
 
     def _serves(self, packed: _Packed) -> bool:
         age = self._ambient.monotonic() - packed.made
