@@ -29,13 +29,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
 COPIED = ("src", "tests", "pyproject.toml")
-PYTEST = (
-    "-x",
-    "-q",
-    "--assert=plain",
-    "-p",
-    "no:cacheprovider",
-)
+PYTEST = ("-x", "-q", "--assert=plain", "-p", "no:cacheprovider")
 MEMORY = 4 << 30
 
 SWAPPED: dict[type[ast.AST], type[ast.AST]] = {

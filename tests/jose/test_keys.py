@@ -6,10 +6,11 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from carnet.jose import JoseError, SigningKey, VerifyingKey
-from carnet.jose.algorithms import SIGNATURES
+from carnet.jose.algorithms import SIGNATURES, ecdsa
 from carnet.jose.key_types import KEY_TYPES, OCT, Secret
 from carnet.jose.thumbprint import jwk_thumbprint, thumbprint_uri
 
@@ -396,3 +397,12 @@ def test_material_of_the_wrong_kind_is_refused_by_every_algorithm():
         wrong = object() if algorithm.key_type is OCT else Secret(bytes(64))
         for check in (algorithm.check_private, algorithm.check_public):
             refused(lambda check=check, wrong=wrong: check(wrong))
+
+
+@pytest.mark.parametrize("octets", [1, 31, 32, 47, 48, 61, 62, 63, 64, 65, 66])
+@pytest.mark.parametrize("first", [0x01, 0x7F, 0x80, 0xFF])
+def test_the_library_s_form_of_an_ecdsa_signature_is_written_and_read_exactly(octets, first):
+    for r, s in ((bytes([first]) + bytes(octets - 1), b"\1"), (bytes([first]) * octets, bytes([first]) * octets)):
+        numbers = int.from_bytes(r, "big"), int.from_bytes(s, "big")
+        assert ecdsa._der(r.rjust(66, b"\0"), s.rjust(66, b"\0")) == encode_dss_signature(*numbers)
+        assert ecdsa._fixed(encode_dss_signature(*numbers), 66) == r.rjust(66, b"\0") + s.rjust(66, b"\0")
