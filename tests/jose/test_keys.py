@@ -406,3 +406,9 @@ def test_the_library_s_form_of_an_ecdsa_signature_is_written_and_read_exactly(oc
         numbers = int.from_bytes(r, "big"), int.from_bytes(s, "big")
         assert ecdsa._der(r.rjust(66, b"\0"), s.rjust(66, b"\0")) == encode_dss_signature(*numbers)
         assert ecdsa._fixed(encode_dss_signature(*numbers), 66) == r.rjust(66, b"\0") + s.rjust(66, b"\0")
+
+
+def test_a_generated_rsa_key_has_2048_bits_and_the_usual_exponent(key_of):
+    jwk = key_of("RS256").public().to_jwk()
+    assert len(urlsafe_b64decode(jwk["n"] + "==")) == 256
+    assert jwk["e"] == "AQAB"
