@@ -73,13 +73,13 @@ $(VENV)/bench.stamp: requirements/bench.txt benchmarks/issuer/peer/package-lock.
 	@echo "Installing the peers that are measured into $(VENV)"
 	@scripts/install $(VENV) requirements/bench.txt
 	@scripts/link-node $(VENV)
-	@cd benchmarks/issuer/peer && npm ci --silent --no-audit --no-fund
+	@cd benchmarks/issuer/peer && npm ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
 $(VENV)/node.stamp: tests/node/package-lock.json $(VENV)/test.stamp
 	@echo "Installing the peers that run under Node"
 	@scripts/link-node $(VENV)
-	@cd tests/node && npm ci --silent --no-audit --no-fund
+	@cd tests/node && npm ci --loglevel=error --no-audit --no-fund || { echo "npm could not install tests/node: it says why above" >&2; exit 1; }
 	@touch $@
 
 $(VENV)/bin/uv: | $(PYTHON)
