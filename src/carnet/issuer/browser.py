@@ -79,9 +79,7 @@ def alive(session: Session, config: Config, *, at: Instant) -> bool:
     )
 
 
-async def sign_in(
-    request: Request, desk: Desk, visit: Visit, account: Account, *, amr: tuple[str, ...]
-) -> Visit:
+async def sign_in(request: Request, desk: Desk, visit: Visit, account: Account, *, amr: tuple[str, ...]) -> Visit:
     """Start a session, once every proof has been given (rule O9).
 
     Rule O15: it is always a new one with a new cookie. The one that it takes the place of ends; what that one's apps hold
