@@ -385,3 +385,14 @@ def test_threads_may_share_a_verifier(key, verifier_for):
         thread.join()
     sys.setswitchinterval(interval)
     assert wrong == []
+
+
+def test_a_memory_of_one_token_remembers_one_and_forgets_it_in_both_generations(key, remembering):
+    verifier, count = remembering(cache_size=1)
+    token = sign_jwt(good(), key, typ="at+jwt")
+    for _ in range(3):
+        verifier.verify(token, at=NOW)
+    assert count == [1]
+    verifier.verify(sign_jwt(good(sub="eve"), key, typ="at+jwt"), at=NOW)
+    refused(verifier, token, at=NOW + 300)
+    assert verifier._recent.get(token) is None

@@ -412,3 +412,10 @@ def test_a_generated_rsa_key_has_2048_bits_and_the_usual_exponent(key_of):
     jwk = key_of("RS256").public().to_jwk()
     assert len(urlsafe_b64decode(jwk["n"] + "==")) == 256
     assert jwk["e"] == "AQAB"
+
+
+def test_a_secret_s_jwk_verifies_and_a_kid_may_have_one_character():
+    jwk = {"kty": "oct", "k": "A" * 43, "kid": "1"}
+    key = VerifyingKey.from_jwk(jwk, alg="HS256")
+    assert key.kid == "1"
+    assert key.verify(b"data", SigningKey.from_jwk(jwk, alg="HS256").sign(b"data"))

@@ -89,3 +89,8 @@ def test_a_proof_is_neither_old_nor_from_the_future(proof_of):
 def test_a_proof_over_the_limit_is_refused(proof_of):
     refused("A" * 8193, "too_large")
     refused("a.b", "malformed")
+
+
+@pytest.mark.parametrize("jti", ["", 7, ["1"]])
+def test_a_proof_s_id_is_a_text_that_is_not_empty(jti, proof_of):
+    refused(proof_of(jti=jti), "invalid_claim")
