@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Required, TypeAlias, TypedDict, Unpack
@@ -17,7 +18,7 @@ from carnet.guard.feed_machine import FeedMachine
 from carnet.guard.feed_source import AsyncFeedSource, ThreadFeedSource
 from carnet.guard.introspection import Credentials, Introspection
 from carnet.guard.issuer_choice import chosen
-from carnet.guard.key_set import Jitter, KeySetMachine
+from carnet.guard.key_set import Fetch, Jitter, KeySetMachine, Response
 from carnet.guard.key_source import AsyncKeySource, KeySource, ThreadKeySource
 from carnet.guard.outgoing import FetchError, fetch, fetch_blocking
 from carnet.guard.principal import Principal
@@ -211,6 +212,16 @@ class _Checkpoint:
                 raise RefusedRequestError(invalid_token("revoked", "The issuer says that the token is not active."))
         raise RefusedRequestError(self._unready("feed_stale", "The revocation feed is stale"))
 
+    def _question(self, token: str) -> Fetch | None:
+        """What to ask the issuer about a token, if there is whom to ask."""
+        if self._introspection is None:
+            return None
+        return self._introspection.question(token, self._source.metadata, self._ambient.monotonic())
+
+    def _take_opinion(self, token: str, response: Response | None) -> None:
+        if self._introspection is not None:
+            self._introspection.answered(token, response, self._ambient.monotonic())
+
     def _unready(self, code: str, why: str) -> Refused:
         failure = None if self._feed is None else self._feed.last_failure
         why = f"{why} of {self.verifier.issuer}: {failure or 'no answer has come yet'}"
@@ -333,15 +344,11 @@ class Checkpoint(_Checkpoint):
                 await self._following.first()
             case MissingKey(kid):
                 await self._source.look_for(kid)
-            case Opinion(token) if self._introspection is not None:
-                question = self._introspection.question(token, self._source.metadata, self._ambient.monotonic())
-                if question is not None:
-                    try:
-                        response = await fetch(question, transport=self._transport)
-                    except FetchError:
-                        self._introspection.failed(self._ambient.monotonic())
-                    else:
-                        self._introspection.answered(token, response, self._ambient.monotonic())
+            case Opinion(token) if (question := self._question(token)) is not None:
+                response = None
+                with suppress(FetchError):
+                    response = await fetch(question, transport=self._transport)
+                self._take_opinion(token, response)
 
 
 class BlockingCheckpoint(_Checkpoint):
@@ -421,15 +428,11 @@ class BlockingCheckpoint(_Checkpoint):
                 self._following.first()
             case MissingKey(kid):
                 self._source.look_for(kid)
-            case Opinion(token) if self._introspection is not None:
-                question = self._introspection.question(token, self._source.metadata, self._ambient.monotonic())
-                if question is not None:
-                    try:
-                        response = fetch_blocking(question, ambient=self._ambient, transport=self._transport)
-                    except FetchError:
-                        self._introspection.failed(self._ambient.monotonic())
-                    else:
-                        self._introspection.answered(token, response, self._ambient.monotonic())
+            case Opinion(token) if (question := self._question(token)) is not None:
+                response = None
+                with suppress(FetchError):
+                    response = fetch_blocking(question, ambient=self._ambient, transport=self._transport)
+                self._take_opinion(token, response)
 
 
 def key_set_machine(issuer: str, algorithms: tuple[str, ...], ambient: Ambient) -> KeySetMachine:

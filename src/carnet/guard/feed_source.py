@@ -34,7 +34,28 @@ _FIRST_WAIT = 10.0
 """Seconds that whoever comes before the first snapshot waits for it."""
 
 
-class AsyncFeedSource:
+class _Clocks(TypedDict):
+    now: Instant
+    at: float
+
+
+class FeedSource:
+    """What both drivers share: all but the waiting."""
+
+    def __init__(self, machine: FeedMachine, ambient: Ambient) -> None:
+        self.machine = machine
+        self._ambient = ambient
+
+    @property
+    def follower(self) -> Follower:
+        """What is known of the feed."""
+        return self.machine.follower
+
+    def _clocks(self) -> _Clocks:
+        return {"now": self._ambient.now(), "at": self._ambient.monotonic()}
+
+
+class AsyncFeedSource(FeedSource):
     """Follows one issuer's feed in a task of the running event loop."""
 
     def __init__(
@@ -45,17 +66,11 @@ class AsyncFeedSource:
         ambient: Ambient,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        self.machine = machine
+        super().__init__(machine, ambient)
         self._keys = keys
-        self._ambient = ambient
         self._transport = transport
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
-
-    @property
-    def follower(self) -> Follower:
-        """What is known of the feed."""
-        return self.machine.follower
 
     def start(self) -> None:
         """Begin to follow, in the running loop; without effect if that is done already."""
@@ -149,15 +164,12 @@ class AsyncFeedSource:
             self.machine.failed(str(error), self._ambient.monotonic())
             return False
 
-    def _clocks(self) -> "_Clocks":
-        return {"now": self._ambient.now(), "at": self._ambient.monotonic()}
-
     def _note_readiness(self) -> None:
         if self.follower.ready:
             self._ready.set()
 
 
-class ThreadFeedSource:
+class ThreadFeedSource(FeedSource):
     """Follows one issuer's feed in a daemon thread, which begins at the first use, so after a server's fork."""
 
     def __init__(
@@ -168,18 +180,12 @@ class ThreadFeedSource:
         ambient: Ambient,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        self.machine = machine
+        super().__init__(machine, ambient)
         self._keys = keys
-        self._ambient = ambient
         self._transport = transport
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._stopped = threading.Event()
-
-    @property
-    def follower(self) -> Follower:
-        """What is known of the feed."""
-        return self.machine.follower
 
     def start(self) -> None:
         """Begin to follow; without effect if that is done already in this process."""
@@ -258,14 +264,6 @@ class ThreadFeedSource:
         except UnknownFeedKeyError as error:
             self.machine.failed(str(error), self._ambient.monotonic())
             return False
-
-    def _clocks(self) -> "_Clocks":
-        return {"now": self._ambient.now(), "at": self._ambient.monotonic()}
-
-
-class _Clocks(TypedDict):
-    now: Instant
-    at: float
 
 
 def _streaming(url: str) -> dict[str, Any]:

@@ -53,22 +53,21 @@ class Introspection:
         form = {"token": token, "token_type_hint": "access_token"}
         return Fetch(metadata.introspection_endpoint, None, _LIMIT, form=form, authorization=self._authorization)
 
-    def answered(self, token: str, response: Response, at: float) -> None:
-        """Take in an answer; anything but a clear one is a failure."""
+    def answered(self, token: str, response: Response | None, at: float) -> None:
+        """Take in an answer; None, and anything but a clear one, is a failure."""
         try:
-            active = parse_object(response.body).get("active") if response.status == 200 else None
+            active = parse_object(response.body).get("active") if response and response.status == 200 else None
         except JoseError:
             active = None
         if not isinstance(active, bool):
-            self.failed(at)
+            self._failed(at)
             return
         self._failures = 0
         if len(self._answers) >= _REMEMBERED:
             self._answers = {}
         self._answers[token] = (at, active)
 
-    def failed(self, at: float) -> None:
-        """Nothing usable came back."""
+    def _failed(self, at: float) -> None:
         self._failures += 1
         if self._failures >= _FAILURES:
             self._closed_at = at + _OPEN_SECONDS
