@@ -32,12 +32,6 @@ class InvalidRequestError(OAuthError):
     code = "invalid_request"
 
 
-class PayloadTooLargeError(InvalidRequestError):
-    """RFC 9110 section 15.5.14."""
-
-    status = 413
-
-
 class UnsupportedMediaTypeError(InvalidRequestError):
     """RFC 9110 section 15.5.16."""
 
