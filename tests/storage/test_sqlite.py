@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import stat
+import threading
 
 import pytest
 
@@ -135,22 +136,44 @@ async def test_a_caller_that_goes_away_does_not_stop_the_writer(store):
     assert await store.accounts.get("ada") == account()
 
 
-async def test_a_loop_that_was_closed_does_not_stop_the_writer(store, other_process):
-    other_process.execute("BEGIN IMMEDIATE")
-    loop = asyncio.new_event_loop()
+async def test_another_event_loop_is_refused_and_the_writer_goes_on(store):
+    def ask_elsewhere():
+        with pytest.raises(RuntimeError, match="event loop that used it first"):
+            asyncio.run(store.throttle.hit("ada", at=NOW, window=60))
 
-    def leave():
-        async def ask():
-            task = asyncio.create_task(store.throttle.hit("ada", at=NOW, window=60))
-            await asyncio.sleep(0)
-            task.cancel()
+    await asyncio.to_thread(ask_elsewhere)
+    assert await store.throttle.hit("ada", at=NOW, window=60) == 1
 
-        loop.run_until_complete(ask())
-        loop.close()
 
-    await asyncio.get_running_loop().run_in_executor(None, leave)
-    other_process.execute("COMMIT")
-    assert await store.throttle.hit("ada", at=NOW, window=60) == 2
+async def test_what_may_take_a_while_leaves_the_loop_free(store):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def long():
+        yield Statement("INSERT INTO client (client_id, document) VALUES ('x', x'00')")
+        begun.set()
+        assert go_on.wait(10)
+        return threading.current_thread()
+
+    working = asyncio.create_task(store._engine.overhaul(long))
+    await asyncio.to_thread(begun.wait, 10)
+    assert await store.accounts.get("ada") is None  # the loop looks things up meanwhile
+    go_on.set()
+    assert await working is not threading.current_thread()
+
+
+async def test_a_writer_that_is_told_to_stop_while_it_commits_ends_what_it_has_begun(data):
+    store = open_store(Config(data=data), SYSTEM)
+    await store.migrate()
+    put = asyncio.create_task(store.artifacts.put(ownerless("1")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    store._engine._writer._work.cancel()
+    assert await put
+    assert await store.artifacts.put(ownerless("2"))
+    await store.close()
+    again = open_store(Config(data=data), SYSTEM)
+    assert [await lives(again, name, "replay_id") for name in "12"] == [True, True]
+    await again.close()
 
 
 async def test_a_write_waits_for_another_process_and_reads_do_not(store, other_process):

@@ -10,7 +10,7 @@ from carnet.issuer.storage.ports import AlreadyExistsError, StaleError
 from carnet.issuer.storage.records import Account, Revocation
 from carnet.issuer.storage.revocations import note
 from carnet.issuer.storage.sessions import end_everything
-from carnet.issuer.storage.statements import Group, Statement, Verb, reading, scanning, writing
+from carnet.issuer.storage.statements import Group, Statement, Verb, overhauling, reading, scanning, writing
 
 _ACCOUNT = msgspec.json.Decoder(Account)
 
@@ -89,7 +89,7 @@ class StoredAccounts(Group):
         [[number]] = yield Statement("SELECT count(*) FROM account")
         return int(number)
 
-    @writing
+    @overhauling
     def replace(
         self,
         before: Account,
@@ -118,7 +118,7 @@ class StoredAccounts(Group):
             yield from end_everything(after.subject, at=ending_at)
         yield from note(revocations)
 
-    @writing
+    @overhauling
     def remove(
         self, subject: str, *, at: Instant, revocations: Sequence[Revocation] = (), witness: Account | None = None
     ) -> Verb[bool]:

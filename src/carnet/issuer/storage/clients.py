@@ -8,7 +8,7 @@ from carnet.ambient import Instant
 from carnet.issuer.storage.ports import AlreadyExistsError, StaleError
 from carnet.issuer.storage.records import Client, Revocation
 from carnet.issuer.storage.revocations import note
-from carnet.issuer.storage.statements import Group, Statement, Verb, reading, scanning, writing
+from carnet.issuer.storage.statements import Group, Statement, Verb, overhauling, reading, scanning, writing
 
 _CLIENT = msgspec.json.Decoder(Client)
 
@@ -45,7 +45,7 @@ class StoredClients(Group):
         )
         yield from note(revocations)
 
-    @writing
+    @overhauling
     def remove(self, client_id: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> Verb[bool]:
         # Its consents, families and their artifacts go with it: the schema says so.
         removed = yield Statement("DELETE FROM client WHERE client_id = ? RETURNING 1", (client_id,))

@@ -6,7 +6,7 @@ from carnet.ambient import Instant
 from carnet.issuer.storage.families import end_families, name_of
 from carnet.issuer.storage.records import Consent, Revocation
 from carnet.issuer.storage.revocations import note
-from carnet.issuer.storage.statements import Group, Statement, Verb, reading, writing
+from carnet.issuer.storage.statements import Group, Statement, Verb, overhauling, reading, writing
 
 _CONSENT = msgspec.json.Decoder(Consent)
 
@@ -41,7 +41,7 @@ class StoredConsents(Group):
         rows = yield Statement("SELECT document FROM consent WHERE subject = ? ORDER BY client_id", (subject,))
         return [_CONSENT.decode(document) for [document] in rows]
 
-    @writing
+    @overhauling
     def withdraw(self, subject: str, client_id: str, *, at: Instant, lifetime: int) -> Verb[bool]:
         withdrawn = yield Statement(
             "DELETE FROM consent WHERE subject = ? AND client_id = ? RETURNING 1", (subject, client_id)

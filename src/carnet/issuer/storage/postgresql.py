@@ -132,6 +132,9 @@ class PostgresqlEngine:
     async def write(self, verb: Callable[[], Verb[T]]) -> T:
         return await self._use(_transaction, verb)
 
+    async def overhaul(self, verb: Callable[[], Verb[T]]) -> T:
+        return await self.write(verb)
+
     async def read(self, verb: Callable[[], Verb[T]]) -> T:
         return await self._use(_look_up, verb)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from carnet.ambient import Instant
 from carnet.issuer.storage.records import Revocation, Stream
-from carnet.issuer.storage.statements import Batch, Group, Row, Statement, Verb, reading, scanning, writing
+from carnet.issuer.storage.statements import Batch, Group, Row, Statement, Verb, overhauling, reading, scanning, writing
 
 
 def note(revocations: Sequence[Revocation]) -> Verb[None]:
@@ -42,7 +42,7 @@ class StoredRevocations(Group):
     def add(self, revocations: Sequence[Revocation]) -> Verb[None]:
         yield from note(revocations)
 
-    @writing
+    @overhauling
     def publish(self, *, limit: int = 1000) -> Verb[list[Revocation]]:
         # The lock makes one publisher of many; the one who waited sees what the other has numbered.
         [[head]] = yield Statement("SELECT value FROM counter WHERE name = 'revocations' FOR UPDATE")
@@ -111,6 +111,6 @@ class StoredRevocations(Group):
                 return stream
             await self._begin_stream(fresh)
 
-    @writing
+    @overhauling
     def forget_stream(self) -> Verb[None]:
         yield Statement("DELETE FROM stream")

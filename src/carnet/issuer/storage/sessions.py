@@ -11,7 +11,7 @@ from carnet.issuer.storage.participants import pass_on, session_ended, sessions_
 from carnet.issuer.storage.ports import AlreadyExistsError
 from carnet.issuer.storage.records import Account, Digest, Revocation, Session
 from carnet.issuer.storage.revocations import note
-from carnet.issuer.storage.statements import Group, Row, Statement, Verb, reading, writing
+from carnet.issuer.storage.statements import Group, Row, Statement, Verb, overhauling, reading, writing
 
 _ACCOUNT = msgspec.json.Decoder(Account)
 _SESSION = msgspec.json.Decoder(Session)
@@ -128,7 +128,7 @@ class StoredSessions(Group):
             yield from session_ended(sid, at=at)
         return bool(ended)
 
-    @writing
+    @overhauling
     def end_all(self, subject: str, *, at: Instant, lifetime: int) -> Verb[int]:
         rows = yield Statement("SELECT document FROM account WHERE subject = ? FOR NO KEY UPDATE", (subject,))
         if not rows:

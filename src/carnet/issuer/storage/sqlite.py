@@ -1,4 +1,4 @@
-"""SQLite: one thread writes, and commits the verbs that wait for it as one transaction; reads run beside it.
+"""SQLite: one connection writes, and commits the verbs that wait for it as one transaction; reads run beside it.
 
 The file is in write-ahead-log mode with full synchronisation (https://www.sqlite.org/wal.html): when a verb has answered, what
 it did survives a loss of power. Another process (the `carnet` command) may work on the same file.
@@ -7,12 +7,13 @@ it did survives a loss of power. Another process (the `carnet` command) may work
 import asyncio
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from carnet.ambient import Ambient
 from carnet.issuer.config import Config
@@ -22,10 +23,13 @@ from carnet.issuer.storage.statements import Batch, Row, Statement, Undo, Verb, 
 from carnet.issuer.storage.store import EngineStore
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 FILE_NAME = "carnet.db"
 _OLDEST = (3, 37, 0)  # STRICT tables; RETURNING came with 3.35
-_BUSY_SECONDS = 5.0
+_BUSY_SECONDS = 5
+_BEGIN = "BEGIN IMMEDIATE"
+_WAIT, _NEVER_WAIT = f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}", "PRAGMA busy_timeout = 0"
 _GROUP = 128
 """At most so many verbs are committed together: it bounds how long the first one waits for the last."""
 _WAITING = 4_096
@@ -108,19 +112,18 @@ def _drive(connection: sqlite3.Connection, verb: Verb[T], *, writing: bool) -> T
 
 
 class _Job(Generic[T]):
-    """A verb that waits for the writer, and where its answer goes."""
+    """A verb that waits for its turn to write, and where its answer goes."""
 
-    __slots__ = ("answer", "error", "future", "loop", "verb")
+    __slots__ = ("answer", "error", "future", "long", "verb")
 
-    def __init__(self, verb: Callable[[], Verb[T]], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, verb: Callable[[], Verb[T]], future: "asyncio.Future[T]", *, long: bool) -> None:
         self.verb = verb
-        self.loop = loop
-        self.future: asyncio.Future[T] = loop.create_future()
+        self.future = future
+        self.long = long
         self.answer: T | None = None
         self.error: Exception | None = None
 
     def resolve(self) -> None:
-        """Runs on the loop that waits."""
         if self.future.done():
             return
         if self.error is not None:
@@ -130,57 +133,90 @@ class _Job(Generic[T]):
 
 
 class _Writer:
-    """The one thread that writes."""
+    """The one connection that writes. It belongs to the event loop that first uses it.
+
+    Verbs of a few rows run on the loop, each takes as long as a look-up; whatever may wait (for the disk, for another process's
+    lock) or has many rows to change runs in a thread. So the two hand the interpreter's lock over twice for each group, and
+    not twice for each statement.
+    """
 
     def __init__(self, path: Path) -> None:
         self._connection = connect(path)
-        self._waiting: SimpleQueue[_Job[Any] | None] = SimpleQueue()
-        self._thread = Thread(target=self._work, name="carnet-sqlite-writer", daemon=True)
-        self._thread.start()
+        self._connection.execute(_NEVER_WAIT)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="carnet-sqlite-writer")
+        self._waiting: deque[_Job[Any]] = deque()
+        self._work: asyncio.Task[None] | None = None
 
-    def submit(self, job: _Job[T]) -> None:
-        if self._waiting.qsize() >= _WAITING:
+    def submit(self, verb: Callable[[], Verb[T]], *, long: bool) -> "asyncio.Future[T]":
+        if len(self._waiting) >= _WAITING:
             raise StorageError(f"More than {_WAITING} writes are waiting: try again later.")
-        self._waiting.put(job)
+        loop = asyncio.get_running_loop()
+        if self._work is not None and self._work.get_loop() is not loop:
+            raise RuntimeError("A store belongs to the event loop that used it first.")
+        job = _Job(verb, loop.create_future(), long=long)
+        self._waiting.append(job)
+        if self._work is None or self._work.done():
+            self._work = loop.create_task(self._commit_what_waits())
+        return job.future
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Finish what waits, then stop."""
-        self._waiting.put(None)
-        self._thread.join()
+        if self._work is not None:
+            await asyncio.wait([self._work])
+        self._thread.shutdown()
         self._connection.close()
 
-    def _work(self) -> None:
-        open_ = True
-        while open_:
-            group: list[_Job[Any]] = []
-            job = self._waiting.get()
-            while job is not None:
-                group.append(job)
-                if len(group) >= _GROUP:
-                    break
-                try:
-                    job = self._waiting.get_nowait()
-                except Empty:
-                    break
-            open_ = job is not None
-            if group:
-                self._commit(group)
-                _answer(group)
+    async def _commit_what_waits(self) -> None:
+        while self._waiting:
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _GROUP))]
+            await self._commit(group)
+            for job in group:
+                job.resolve()
 
-    def _commit(self, group: list[_Job[Any]]) -> None:
+    async def _commit(self, group: list[_Job[Any]]) -> None:
         """Run a group as one transaction; if that fails as a whole, each on its own, so that one cannot spoil the others."""
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            for job in group:
-                self._savepoint(job)
-            self._connection.execute("COMMIT")
+            await self._begin()
+            if any(job.long for job in group):
+                await self._apart(self._run, group)
+            else:
+                self._run(group)
+            await self._apart(self._connection.execute, "COMMIT")
         except sqlite3.Error as error:
-            self._roll_back()
+            await self._apart(self._roll_back)
             if len(group) == 1:
                 group[0].answer, group[0].error = None, _failure(error)
                 return
             for job in group:
-                self._commit([job])
+                await self._commit([job])
+
+    async def _begin(self) -> None:
+        try:
+            self._connection.execute(_BEGIN)
+        except sqlite3.Error as error:
+            if not _busy(error):
+                raise
+            await self._apart(self._begin_patiently)
+
+    def _begin_patiently(self) -> None:
+        """Another process writes: wait for it."""
+        self._connection.execute(_WAIT)
+        try:
+            self._connection.execute(_BEGIN)
+        finally:
+            self._connection.execute(_NEVER_WAIT)
+
+    async def _apart(self, work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Run it in the thread. A task that is cancelled (its loop is about to end) first commits what it was given."""
+        running = asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **kwargs))
+        while not running.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        running.result()
+
+    def _run(self, group: list[_Job[Any]]) -> None:
+        for job in group:
+            self._savepoint(job)
 
     def _savepoint(self, job: _Job[Any]) -> None:
         job.answer = job.error = None
@@ -191,7 +227,7 @@ class _Writer:
             self._connection.execute("ROLLBACK TO verb")
             job.answer = undo.answer
         except Exception as error:
-            # Whatever goes wrong goes to the caller who waits, not to this thread.
+            # Whatever goes wrong goes to the caller who waits, and to nobody else of the group.
             if not self._connection.in_transaction:
                 # SQLite has rolled everything back by itself (https://www.sqlite.org/lang_transaction.html, section 3).
                 raise sqlite3.OperationalError(str(error)) from error
@@ -202,20 +238,6 @@ class _Writer:
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
-
-
-def _answer(group: list[_Job[Any]]) -> None:
-    for loop in {job.loop for job in group}:
-        jobs = [job for job in group if job.loop is loop]
-        try:
-            loop.call_soon_threadsafe(_resolve, jobs)
-        except RuntimeError:  # the loop was closed: nobody waits any more
-            continue
-
-
-def _resolve(jobs: list[_Job[Any]]) -> None:
-    for job in jobs:
-        job.resolve()
 
 
 class SqliteEngine:
@@ -229,7 +251,7 @@ class SqliteEngine:
             self._scanner = connect(path)
             # Looking a few rows up takes less time than handing the question to a thread: it is done in place, and never waits.
             self._reader = connect(path)
-            self._reader.execute("PRAGMA busy_timeout = 0")
+            self._reader.execute(_NEVER_WAIT)
             self._writer = _Writer(path)
         except (sqlite3.Error, OSError) as error:
             raise StorageError(f"{path} cannot be used as a SQLite database: {error}.") from error
@@ -242,9 +264,11 @@ class SqliteEngine:
 
     async def write(self, verb: Callable[[], Verb[T]]) -> T:
         self._check_open()
-        job = _Job(verb, asyncio.get_running_loop())
-        self._writer.submit(job)
-        return await job.future
+        return await self._writer.submit(verb, long=False)
+
+    async def overhaul(self, verb: Callable[[], Verb[T]]) -> T:
+        self._check_open()
+        return await self._writer.submit(verb, long=True)
 
     async def read(self, verb: Callable[[], Verb[T]]) -> T:
         self._check_open()
@@ -263,13 +287,10 @@ class SqliteEngine:
         if self._closed:
             return
         self._closed = True
-        await asyncio.get_running_loop().run_in_executor(None, self._close)
-
-    def _close(self) -> None:
-        self._scans.shutdown()
+        await self._writer.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._scans.shutdown)
         self._reader.close()
         self._scanner.close()
-        self._writer.close()
 
     def _scan(self, verb: Callable[[], Verb[T]]) -> T:
         try:

@@ -46,7 +46,10 @@ class Engine(Protocol):
     def dialect(self) -> Dialect: ...
 
     async def write(self, verb: Callable[[], Verb[T]]) -> T:
-        """Run it as one transaction; the answer is given only when that is durable."""
+        """Change a few rows, as one transaction; the answer is given only when that is durable."""
+
+    async def overhaul(self, verb: Callable[[], Verb[T]]) -> T:
+        """The same for what may have many rows to change, and take a while."""
 
     async def read(self, verb: Callable[[], Verb[T]]) -> T:
         """Look up a few rows by key."""
@@ -75,6 +78,16 @@ def writing(verb: Written[G, P, T]) -> Offered[G, P, T]:
     @wraps(verb)
     async def offered(self: G, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._engine.write(partial(verb, self, *args, **kwargs))
+
+    return offered
+
+
+def overhauling(verb: Written[G, P, T]) -> Offered[G, P, T]:
+    """Offer a verb as a method that runs it as one transaction, which may take a while."""
+
+    @wraps(verb)
+    async def offered(self: G, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._engine.overhaul(partial(verb, self, *args, **kwargs))
 
     return offered
 

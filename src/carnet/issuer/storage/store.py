@@ -38,13 +38,13 @@ class EngineStore:
         self.events: ports.Events = StoredEvents(engine)
 
     async def migrate(self) -> int:
-        return await self._engine.write(partial(migrations.migrate, self._engine.dialect))
+        return await self._engine.overhaul(partial(migrations.migrate, self._engine.dialect))
 
     async def sweep(self, *, at: Instant, limit: int = 500) -> int:
         gone = 0
         for step in sweeping.STEPS:
             if gone < limit:
-                gone += await self._engine.write(partial(step, at, limit - gone))
+                gone += await self._engine.overhaul(partial(step, at, limit - gone))
         return gone
 
     async def check(self) -> None:
