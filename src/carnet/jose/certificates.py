@@ -30,12 +30,12 @@ def certificate_key(certificate: bytes, *, alg: str, kid: str | None = None) -> 
         UnsupportedError: there is no such algorithm.
     """
     algorithm = signature_algorithm(alg)
-    return VerifyingKey(algorithm, _public_key(_load(certificate)), kid=kid)
+    return VerifyingKey(algorithm, public_key(load_certificate(certificate)), kid=kid)
 
 
 def certificate_thumbprint(certificate: bytes) -> str:
     """RFC 7515 section 4.1.8, RFC 8705 section 3.1: `x5t#S256`, the base64url of the SHA-256 of the DER encoding."""
-    return base64url.text(_load(certificate).fingerprint(SHA256()))
+    return base64url.text(load_certificate(certificate).fingerprint(SHA256()))
 
 
 def certificate_members(chain: Sequence[bytes]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def certificate_members(chain: Sequence[bytes]) -> dict[str, Any]:
     """
     if not chain:
         raise InvalidKeyError("A chain has at least the key's own certificate.")
-    encoded = [_load(certificate).public_bytes(Encoding.DER) for certificate in chain]
+    encoded = [load_certificate(certificate).public_bytes(Encoding.DER) for certificate in chain]
     return {
         "x5c": [b64encode(der).decode("ascii") for der in encoded],
         "x5t#S256": certificate_thumbprint(encoded[0]),
@@ -68,14 +68,19 @@ def check_certificates(jwk: Mapping[str, Any], key: VerifyingKey) -> None:
         encoded = [b64decode(item, validate=True) for item in chain]
     except (Error, TypeError, ValueError):
         raise InvalidKeyError("'x5c' is not an array of base64 strings (RFC 7517 section 4.7).") from None
-    certificates = [_load(der) for der in encoded]
-    if VerifyingKey(signature_algorithm(key.alg), _public_key(certificates[0]), kid=None).to_der() != key.to_der():
+    certificates = [load_certificate(der) for der in encoded]
+    if VerifyingKey(signature_algorithm(key.alg), public_key(certificates[0]), kid=None).to_der() != key.to_der():
         raise InvalidKeyError("The first certificate of 'x5c' is for another key (RFC 7517 section 4.7).")
     if jwk.get("x5t#S256", certificate_thumbprint(encoded[0])) != certificate_thumbprint(encoded[0]):
         raise InvalidKeyError("'x5t#S256' is not the thumbprint of the first certificate (RFC 7517 section 4.9).")
 
 
-def _load(certificate: bytes) -> Certificate:
+def load_certificate(certificate: bytes) -> Certificate:
+    """Out of PEM or DER.
+
+    Raises:
+        InvalidKeyError: it is none.
+    """
     try:
         if certificate.startswith(b"-----"):
             return load_pem_x509_certificate(certificate)
@@ -84,7 +89,12 @@ def _load(certificate: bytes) -> Certificate:
         raise InvalidKeyError("It is not an X.509 certificate in PEM or DER.") from None
 
 
-def _public_key(certificate: Certificate) -> Any:
+def public_key(certificate: Certificate) -> Any:
+    """Its key, as the underlying library has it.
+
+    Raises:
+        InvalidKeyError: it is of a kind that is not supported.
+    """
     try:
         return certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
