@@ -41,7 +41,7 @@ def allow(request: Request, response: Response, policy: Cors) -> None:
     elif policy == "clients":
         headers.add_vary_header("Origin")
         asking = request.headers.get("origin")
-        client: Client | None = getattr(request.state, "client", None)
+        client: Client | None = getattr(request.state, "client", None) if asking is not None else None
         if client is not None and asking in {origin(uri) for uri in client.redirect_uris} - {None}:
             headers["Access-Control-Allow-Origin"] = str(asking)
             headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from carnet.oauth.errors import InvalidRequestError
 
@@ -79,9 +79,15 @@ def parse(encoded: bytes) -> Parameters:
     if _BROKEN_ESCAPE.search(encoded):
         raise InvalidRequestError("The parameters are not form-encoded.", why="a percent sign without two hex digits")
     try:
-        pairs = parse_qsl(encoded.decode("ascii"), keep_blank_values=True, encoding="utf-8", errors="strict")
+        text = encoded.decode("ascii")
+        pairs = [_pair(part) for part in text.split("&") if part]
     except ValueError:
         raise InvalidRequestError("The parameters are not form-encoded UTF-8.") from None
-    if any(_CONTROL.search(name) or _CONTROL.search(value) for name, value in pairs):
+    if _CONTROL.search(text) or ("%" in text and any(_CONTROL.search(part) for pair in pairs for part in pair)):
         raise InvalidRequestError("The parameters hold control characters.")
     return Parameters(pairs)
+
+
+def _pair(part: str) -> tuple[str, str]:
+    name, _, value = part.partition("=")
+    return unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TypeAlias
 
 from carnet.oauth.errors import InvalidScopeError
@@ -20,7 +21,13 @@ def parse(text: str | None) -> Scope:
     Raises:
         InvalidScopeError: a value has a character that section 3.3 does not allow, or is longer than 100 characters.
     """
-    values = tuple(dict.fromkeys((text or "").split(" ")))
+    return _parse(text) if text else ()
+
+
+@lru_cache(maxsize=256)
+def _parse(text: str) -> Scope:
+    """The scopes that are asked for are few; each is taken apart once."""
+    values = tuple(dict.fromkeys(text.split(" ")))
     scope = tuple(value for value in values if value)
     if not all(_TOKEN.fullmatch(value) for value in scope):
         raise InvalidScopeError("The scope has a value that is not allowed.")

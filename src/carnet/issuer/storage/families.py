@@ -9,12 +9,19 @@ from typing import NamedTuple
 from carnet.ambient import Instant
 from carnet.issuer.storage.ports import StorageError
 from carnet.issuer.storage.records import Artifact
-from carnet.issuer.storage.statements import Statement, Verb
+from carnet.issuer.storage.statements import Row, Statement, Verb
 
 _NAMELESS = "."
 _NAMED = 3_700
 """Seconds after its beginning for which access tokens may name a family though nothing of it can be spent any more: so long it
 can still be ended."""
+
+
+_STANDING = (
+    "SELECT (SELECT 1 FROM account WHERE subject = ? AND disabled_at IS NULL FOR SHARE),"
+    " (SELECT 1 FROM client WHERE client_id = ? FOR KEY SHARE),"
+    " (SELECT 1 FROM session WHERE sid = ? AND ended_at IS NULL FOR SHARE)"
+)
 
 
 class Owner(NamedTuple):
@@ -47,12 +54,11 @@ def name_of(key: str | None) -> str | None:
 
 def standing(owner: Owner) -> Verb[bool]:
     """Whether the account is enabled, the client is there and the session has not ended; and keep it so until the commit."""
-    [found] = yield Statement(
-        "SELECT (SELECT 1 FROM account WHERE subject = ? AND disabled_at IS NULL FOR SHARE),"
-        " (SELECT 1 FROM client WHERE client_id = ? FOR KEY SHARE),"
-        " (SELECT 1 FROM session WHERE sid = ? AND ended_at IS NULL FOR SHARE)",
-        owner,
-    )
+    [found] = yield Statement(_STANDING, owner)
+    return _stands(owner, found)
+
+
+def _stands(owner: Owner, found: Row) -> bool:
     return all(named is None or there == 1 for named, there in zip(owner, found, strict=True))
 
 
@@ -62,18 +68,19 @@ def hold(key: str, owner: Owner) -> Verb[bool]:
     A new sign-in in the same browser passes a family on to another session: then the owner is looked at once more.
     """
     while True:
-        stands = yield from standing(owner)
+        # What a row is made of is found, and locked, before the row itself is.
         rows = yield Statement(
-            "SELECT subject, client_id, sid, revoked_at FROM family WHERE family = ? FOR UPDATE", (key,)
+            _STANDING + ", subject, client_id, sid, revoked_at FROM family WHERE family = ? FOR UPDATE", (*owner, key)
         )
         if not rows:
             return False
-        *locked, revoked_at = rows[0]
+        *found, subject, client_id, sid, revoked_at = rows[0]
         if revoked_at is not None:
             return False
-        if Owner(*locked) == owner:
-            return stands
-        owner = Owner(*locked)
+        locked = Owner(subject, client_id, sid)
+        if locked == owner:
+            return _stands(owner, found)
+        owner = locked
 
 
 def enter(key: str, artifact: Artifact) -> Verb[bool]:

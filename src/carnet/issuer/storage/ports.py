@@ -256,8 +256,9 @@ class SigningKeys(Protocol):
     ) -> bool:
         """Store it, and give the key `retiring` its end.
 
-        False, and nothing is stored, if `only_if_none` and there is one, or if `retiring` is not there or has its end already:
-        of two rotations at once, one wins.
+        False, and nothing is stored, if `only_if_none` and there is one that does the same (of keys for tokens any that there
+        ever was, of others one of the same algorithm that has no end), or if `retiring` is not there or has its end already: of
+        two rotations at once, one wins.
 
         Raises:
             AlreadyExistsError: there is a key with this kid.

@@ -98,6 +98,14 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 9396 section 10: the types that it may ask for."""
     dpop_bound_access_tokens: bool = False
     """RFC 9449 section 5.2: it gets no token that is not bound to a key."""
+    tls_client_certificate_bound_access_tokens: bool = False
+    """RFC 8705 section 3.4: it gets no token that is not bound to its certificate."""
+    tls_client_auth_subject_dn: str | None = None
+    """RFC 8705 section 2.1.2: by which name it authenticates with `tls_client_auth`: exactly one of these five."""
+    tls_client_auth_san_dns: str | None = None
+    tls_client_auth_san_uri: str | None = None
+    tls_client_auth_san_ip: str | None = None
+    tls_client_auth_san_email: str | None = None
     pkce: Literal["required", "or_nonce"] = "required"
     """OAuth 2.1 section 7.5.1: `or_nonce` lets a confidential OpenID client send a `nonce` in its place."""
     jwks: dict[str, Any] | None = None
@@ -112,6 +120,10 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The scope values that it may be granted, space-delimited (RFC 6749 section 3.3)."""
     audiences: tuple[str, ...] = ()
     """The resource servers that its access tokens may name in `aud`; all of them unless it asks for fewer (RFC 8707)."""
+    require_resource: bool = False
+    """RFC 8707 section 2: it has to ask for some of its audiences, and is never given a token for all of them."""
+    receives: tuple[str, ...] = ()
+    """The audiences as which it is a resource server itself, besides its client_id: whose tokens it may introspect."""
     roles: tuple[str, ...] = ()
     """What a client is in its own right: the `roles` of its client-credentials tokens."""
     first_party: bool = False
@@ -138,6 +150,11 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def public(self) -> bool:
         """RFC 6749 section 2.1: it cannot authenticate."""
         return self.token_endpoint_auth_method == "none"
+
+    @property
+    def mutual_tls(self) -> bool:
+        """RFC 8705 section 2: it authenticates in its TLS handshake."""
+        return self.token_endpoint_auth_method in {"tls_client_auth", "self_signed_tls_client_auth"}
 
     def __repr__(self) -> str:
         return f"Client(client_id={self.client_id!r}, client_name={self.client_name!r})"
@@ -186,8 +203,13 @@ class Consent(Struct, frozen=True, kw_only=True):
     granted_at: Instant
 
 
+KeyPurpose: TypeAlias = Literal["tokens", "further", "encryption"]
+"""`tokens`: it signs access tokens and whatever wants no other algorithm; `further`: it signs for clients that are registered
+for its algorithm; `encryption`: clients encrypt to it."""
+
+
 class SigningKeyRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One of the issuer's signing keys: published, then signing, then published until its last token has expired."""
+    """One of the issuer's keys: published, then signing, then published until its last token has expired."""
 
     kid: str
     alg: str
@@ -198,6 +220,7 @@ class SigningKeyRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: Instant
     signs_from: Instant
     """Before that it is only published, so that every verifier has fetched it when the first token comes."""
+    purpose: KeyPurpose = "tokens"
     retires_at: Instant | None = None
     """From then on it is not published any more; set when its successor is made."""
     compromised_at: Instant | None = None

@@ -1,4 +1,4 @@
-"""The issuer's signing keys (RFC 7517): sealed before they come here."""
+"""The issuer's keys (RFC 7517): sealed before they come here."""
 
 from collections.abc import Sequence
 
@@ -25,6 +25,12 @@ def _write(key: SigningKeyRecord) -> Verb[None]:
     yield Statement("UPDATE signing_key SET document = ? WHERE kid = ?", (msgspec.json.encode(key), key.kid))
 
 
+def _does_the_same(known: SigningKeyRecord, key: SigningKeyRecord) -> bool:
+    if key.purpose == "tokens":
+        return known.purpose == "tokens"
+    return (known.purpose, known.alg, known.retires_at) == (key.purpose, key.alg, None)
+
+
 class StoredSigningKeys(Group):
     @reading
     def list(self) -> Verb[list[SigningKeyRecord]]:
@@ -36,8 +42,10 @@ class StoredSigningKeys(Group):
         self, key: SigningKeyRecord, *, only_if_none: bool = False, retiring: str | None = None, retires_at: Instant = 0
     ) -> Verb[bool]:
         yield _TURN
-        if only_if_none and (yield Statement("SELECT 1 FROM signing_key LIMIT 1")):
-            return False
+        if only_if_none:
+            rows = yield Statement("SELECT document FROM signing_key")
+            if any(_does_the_same(_KEY.decode(document), key) for [document] in rows):
+                return False
         if retiring is not None:
             before = yield from _find(retiring)
             if before is None or before.retires_at is not None:

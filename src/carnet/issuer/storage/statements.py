@@ -115,7 +115,11 @@ def scanning(verb: Written[G, P, T]) -> Offered[G, P, T]:
 def storable(request: Statement | Batch) -> bool:
     """Whether every text among the parameters can be kept by any database: valid Unicode without U+0000."""
     rows = (request.parameters,) if isinstance(request, Statement) else request.rows
-    return all(_storable(value) for row in rows for value in row if isinstance(value, str))
+    for row in rows:
+        for value in row:
+            if isinstance(value, str) and not _storable(value):
+                return False
+    return True
 
 
 def _storable(text: str) -> bool:
