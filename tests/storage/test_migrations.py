@@ -2,11 +2,13 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from carnet.issuer.storage import migrations
 from carnet.issuer.storage.migrations import LATEST
 from carnet.issuer.storage.ports import StorageError
+from carnet.issuer.storage.records import Event
 from carnet.issuer.storage.statements import Statement
 from carnet.testing.storage.samples import account
 
@@ -66,3 +68,23 @@ async def test_a_store_that_was_not_migrated_says_so_as_an_error_of_storage(open
     with pytest.raises(StorageError):
         await store.accounts.get("ada")
     await store.close()
+
+
+async def test_old_lines_of_the_audit_trail_are_found_by_what_they_say(opened, monkeypatch):
+    node = opened()
+    before = migrations.MIGRATIONS[:2]
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "MIGRATIONS", before)
+        patched.setattr(migrations, "LATEST", len(before))
+        await node.migrate()
+    event = Event(at=1_700_000_000, name="client.changed", client_id="shop", actor="cli", detail={"changed": ["scope"]})
+
+    def old():
+        yield Statement("INSERT INTO event (subject, document) VALUES (?, ?)", (None, msgspec.json.encode(event)))
+
+    await node._engine.write(old)
+    await node.migrate()
+    [(_, found)] = await node.events.list(client_id="shop", name="client.changed", actor="cli", since=event.at)
+    assert found == event
+    assert await node.events.sweep(before=event.at + 1) == 1
+    await node.close()

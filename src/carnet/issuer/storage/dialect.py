@@ -11,6 +11,8 @@ from functools import lru_cache
 _LOCKING = re.compile(r"\s+FOR (?:KEY SHARE|SHARE|NO KEY UPDATE|UPDATE)(?: OF \w+)?(?: SKIP LOCKED)?")
 _NUMBERED = "INTEGER PRIMARY KEY AUTOINCREMENT"
 _TYPES = (
+    # A document as JSON, for a migration that takes a member of it into a column: `CAST(document AS TEXT) ->> 'name'`.
+    ("CAST(document AS TEXT)", "convert_from(document, 'UTF8')::json"),
     (_NUMBERED, "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
     ("INTEGER", "BIGINT"),
     ("BLOB", "BYTEA"),

@@ -131,6 +131,26 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX participant_subject ON participant (subject)",
         "CREATE INDEX participant_due ON participant (due_at) WHERE due_at IS NOT NULL",
     ),
+    (
+        "ALTER TABLE event ADD COLUMN client_id TEXT",
+        "ALTER TABLE event ADD COLUMN name TEXT",
+        "ALTER TABLE event ADD COLUMN actor TEXT",
+        "ALTER TABLE event ADD COLUMN at INTEGER",
+        """UPDATE event SET
+            client_id = CAST(document AS TEXT) ->> 'client_id',
+            name = CAST(document AS TEXT) ->> 'name',
+            actor = CAST(document AS TEXT) ->> 'actor',
+            at = CAST(CAST(document AS TEXT) ->> 'at' AS INTEGER)""",
+        "CREATE INDEX event_client ON event (client_id, number)",
+        "CREATE INDEX event_name ON event (name, number)",
+        "CREATE INDEX event_at ON event (at)",
+        """CREATE TABLE definition (
+            kind TEXT NOT NULL,
+            name TEXT NOT NULL,
+            document BLOB NOT NULL,
+            PRIMARY KEY (kind, name)
+        ) STRICT""",
+    ),
 )
 
 LATEST = len(MIGRATIONS)

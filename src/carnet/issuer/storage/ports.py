@@ -16,6 +16,7 @@ from carnet.issuer.storage.records import (
     ArtifactKind,
     Client,
     Consent,
+    Definition,
     Digest,
     Event,
     Participant,
@@ -305,9 +306,37 @@ class Events(Protocol):
     async def add(self, event: Event) -> None: ...
 
     async def list(
-        self, *, before: int | None = None, limit: int = 100, subject: str | None = None
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        subject: str | None = None,
+        client_id: str | None = None,
+        name: str | None = None,
+        actor: str | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
     ) -> list[tuple[int, Event]]:
-        """Newest first, with their numbers."""
+        """Newest first, with their numbers; those for which all that is given holds. `until` itself is not in it."""
+
+    async def sweep(self, *, before: Instant, limit: int = 500) -> int:
+        """Delete at most `limit` of those that are older, the oldest first; the answer is how many went."""
+
+
+class Definitions(Protocol):
+    """What scope values, claims and audiences are, as administrators have defined them."""
+
+    async def list(self) -> list[Definition]:
+        """All of them, by kind and name."""
+
+    async def add(self, definition: Definition) -> None:
+        """Raises AlreadyExistsError."""
+
+    async def replace(self, before: Definition, after: Definition) -> None:
+        """Compare and swap; kind and name stay. Raises StaleError."""
+
+    async def remove(self, definition: Definition) -> None:
+        """Delete it as it was read. Raises StaleError."""
 
 
 class Store(Protocol):
@@ -323,6 +352,7 @@ class Store(Protocol):
     revocations: Revocations
     throttle: Throttle
     events: Events
+    definitions: Definitions
 
     async def migrate(self) -> int:
         """Bring the schema to this version's; the answer is the schema's number. Raises StorageError if the schema is newer."""

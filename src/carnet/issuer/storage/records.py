@@ -1,6 +1,6 @@
 """The records that the issuer keeps, as frozen values. Secrets are kept as digests or sealed, and do not print."""
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -32,6 +32,10 @@ class Totp(Struct, frozen=True, kw_only=True):
         return f"Totp(enrolled_at={self.enrolled_at})"
 
 
+Attribute: TypeAlias = str | int | bool | tuple[str, ...]
+"""What a deployment knows of a person beyond the record's own members; claim definitions say who learns it."""
+
+
 class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A person who can sign in."""
 
@@ -42,6 +46,7 @@ class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):
     email_verified: bool = False
     name: str | None = None
     roles: tuple[str, ...] = ()
+    attributes: dict[str, Attribute] = {}
     password: PasswordHash | None = None
     totp: Totp | None = None
     """The second factor; None: the password alone signs in."""
@@ -293,6 +298,42 @@ class Stream(Struct, frozen=True, kw_only=True):
     name: str
     key: bytes
     """Of the marks' hash (`carnet.feed.entries`); whoever follows the feed gets it."""
+
+
+class ScopeDefinition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """RFC 6749 section 3.3: what a scope value means."""
+
+    kind: ClassVar[str] = "scope"
+    name: str
+    description: dict[str, str] = {}
+    """What people read on the consent page, by language (RFC 5646): `{"en": "See your orders"}`."""
+    claims: tuple[str, ...] = ()
+    """OpenID Connect Core section 5.4: the claims of a person that it shows."""
+
+
+class ClaimDefinition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """OpenID Connect Core section 5.1.2: a claim of a person beyond those that Carnet knows by itself."""
+
+    kind: ClassVar[str] = "claim"
+    name: str
+    attribute: str
+    """The account's attribute that it tells."""
+
+
+class AudienceDefinition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """RFC 8707: a resource server, under the name that its tokens have in `aud`."""
+
+    kind: ClassVar[str] = "audience"
+    name: str
+    description: str = ""
+    """For administrators."""
+    scopes: tuple[str, ...] = ()
+    """The scope values that are its own: no token that is for other resource servers alone has them."""
+    access_token_lifetime: int | None = None
+    """Seconds; no token that is for it lives longer."""
+
+
+Definition: TypeAlias = ScopeDefinition | ClaimDefinition | AudienceDefinition
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,6 +8,7 @@ from carnet.issuer.storage.accounts import StoredAccounts
 from carnet.issuer.storage.artifacts import StoredArtifacts
 from carnet.issuer.storage.clients import StoredClients
 from carnet.issuer.storage.consents import StoredConsents
+from carnet.issuer.storage.definitions import StoredDefinitions
 from carnet.issuer.storage.events import StoredEvents
 from carnet.issuer.storage.participants import StoredParticipants
 from carnet.issuer.storage.revocations import StoredRevocations
@@ -36,6 +37,7 @@ class EngineStore:
         self.revocations: ports.Revocations = StoredRevocations(engine)
         self.throttle: ports.Throttle = StoredThrottle(engine)
         self.events: ports.Events = StoredEvents(engine)
+        self.definitions: ports.Definitions = StoredDefinitions(engine)
 
     async def migrate(self) -> int:
         return await self._engine.overhaul(partial(migrations.migrate, self._engine.dialect))

@@ -18,6 +18,7 @@ from carnet.testing.storage.accounts import TestAccounts
 from carnet.testing.storage.artifacts import TestArtifacts
 from carnet.testing.storage.clients import TestClients
 from carnet.testing.storage.consents import TestConsents
+from carnet.testing.storage.definitions import TestDefinitions
 from carnet.testing.storage.endings import TestEndings
 from carnet.testing.storage.events import TestEvents
 from carnet.testing.storage.participants import TestParticipants
@@ -34,6 +35,7 @@ __all__ = [
     "TestArtifacts",
     "TestClients",
     "TestConsents",
+    "TestDefinitions",
     "TestEndings",
     "TestEvents",
     "TestParticipants",
