@@ -3,15 +3,13 @@
 import os
 import time
 from collections.abc import Callable
-from typing import TypeAlias
-
-from msgspec import Struct
+from typing import NamedTuple, TypeAlias
 
 Instant: TypeAlias = int
 """Whole seconds since 1970-01-01T00:00:00Z: the NumericDate of RFC 7519 section 2."""
 
 
-class Ambient(Struct, frozen=True):
+class Ambient(NamedTuple):
     """What a running program takes from its surroundings; tests give their own (`carnet.testing`)."""
 
     now: Callable[[], Instant]

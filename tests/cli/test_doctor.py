@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-from msgspec.structs import replace
 
 from carnet.cli import doctor
 
@@ -62,7 +61,7 @@ def test_another_secret_key_is_named(sound, verdicts, monkeypatch):
 
 def test_a_clock_that_was_set_back_is_named(sound, verdicts, monkeypatch):
     now = doctor.SYSTEM.now()
-    monkeypatch.setattr(doctor, "SYSTEM", replace(doctor.SYSTEM, now=lambda: now - 3600))
+    monkeypatch.setattr(doctor, "SYSTEM", doctor.SYSTEM._replace(now=lambda: now - 3600))
     said = re.match(r"bad: this machine's clock is (\d+) s away from the database's", verdicts()["clock"])
     assert said
     assert 3500 <= int(said[1]) <= 3600  # less what has passed since the newest event

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from carnet.jose import JwtVerifier, KeySet, SigningKey
-from carnet.jose.key_types import KEY_TYPES
+from carnet.jose.key_types.known import KEY_TYPES
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 ISSUER = "https://issuer.example"

@@ -14,7 +14,7 @@ from carnet.jose.errors import AlgorithmNotAllowedError, DecryptionError, Malfor
 from carnet.jose.jwe import decrypt_compact, encrypt_compact
 from carnet.jose.jwe_json import decrypt_flattened, decrypt_general, encrypt_flattened
 from carnet.jose.jws import verify_compact
-from carnet.jose.key_types import OKP
+from carnet.jose.key_types.octet_pair import OKP
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 ENCS = [content.name for content in CONTENT_ENCRYPTIONS]

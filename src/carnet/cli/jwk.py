@@ -89,7 +89,7 @@ def _fresh(arguments: Namespace) -> dict[str, Any]:
     from carnet.jose.encryption_keys import DecryptionKey
 
     try:
-        if arguments.alg not in {algorithm.name for algorithm in SIGNATURES}:
+        if arguments.alg not in SIGNATURES:
             choice = {"curve": arguments.curve, "enc": arguments.enc}
             return DecryptionKey.generate(arguments.alg, kid=arguments.kid, **choice).to_jwk()
         if arguments.curve or arguments.enc:
@@ -151,7 +151,7 @@ def _from_pem(pem: bytes, arguments: Namespace) -> dict[str, Any]:
 def _public_half(jwk: dict[str, Any]) -> dict[str, Any]:
     """The key without its private members, after a look whether its public ones make a key."""
     from carnet.jose import JoseError
-    from carnet.jose.key_types import KEY_TYPES
+    from carnet.jose.key_types.known import KEY_TYPES
     from carnet.jose.registered import PRIVATE_MEMBERS
 
     family = next((each for each in KEY_TYPES if each.kty == jwk.get("kty")), None)

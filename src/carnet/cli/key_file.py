@@ -64,7 +64,7 @@ def verifying_keys(file: Path, algorithms: tuple[str, ...]) -> "KeySet":
     key = read_key(file)
     try:
         if isinstance(key, dict) and "keys" in key:
-            keys = KeySet.from_jwks(key, algorithms=algorithms or tuple(each.name for each in SIGNATURES))
+            keys = KeySet.from_jwks(key, algorithms=algorithms or SIGNATURES)
             if not len(keys):
                 raise UsageError(f"{file} has no key that can verify {' or '.join(algorithms) or 'a signature'}.")
             return keys

@@ -240,7 +240,7 @@ def _fetch(issuer: str, algorithms: tuple[str, ...]) -> "KeySet":
     from carnet.guard.metadata import MetadataError
     from carnet.jose.algorithms import SIGNATURES
 
-    accepted = algorithms or tuple(algorithm.name for algorithm in SIGNATURES)
+    accepted = algorithms or SIGNATURES
     try:
         machine = KeySetMachine(issuer, algorithms=accepted, jitter=lambda: 0.0, at=0.0)
     except MetadataError as error:

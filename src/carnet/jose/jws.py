@@ -4,9 +4,7 @@ Each serialization has functions of its own, and none of them guesses (rules J12
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any
-
-from msgspec import Struct
+from typing import Any, NamedTuple
 
 from carnet.jose import base64url
 from carnet.jose.algorithms import signature_algorithm
@@ -25,7 +23,7 @@ UNDERSTOOD = ("b64",)
 """The extensions that the JWS functions process; a JWT has none (RFC 7797 section 7)."""
 
 
-class VerifiedContent(Struct, frozen=True):
+class VerifiedContent(NamedTuple):
     """Content and the header that the same signature covers."""
 
     header: JsonObject

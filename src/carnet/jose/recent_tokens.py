@@ -1,12 +1,12 @@
 """A bounded memory of verified tokens, so that one that comes again costs a look-up and not a signature."""
 
-from msgspec import Struct
+from typing import NamedTuple
 
 from carnet.jose.keys import VerifyingKey
 from carnet.jose.verified import Verified
 
 
-class Entry(Struct, frozen=True):
+class Entry(NamedTuple):
     """What must still hold when the token comes again."""
 
     verified: Verified

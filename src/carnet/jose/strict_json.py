@@ -6,11 +6,10 @@ exactly two quotation marks for each of them unless a member was dropped or a st
 counts differ does a second, exact parse decide.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from math import isfinite
 from typing import Any, NoReturn, TypeAlias
-
-import msgspec
 
 from carnet.jose.errors import DuplicateMemberError, MalformedError, shown
 
@@ -18,8 +17,35 @@ MAX_DEPTH = 16
 MAX_INTEGER = 2**53 - 1
 """RFC 7493 section 2.2: beyond it, programs disagree on a number."""
 
-_decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
+
+class _Codec:
+    """msgspec takes as long to load as all that verifies: the first text loads it (or `prepare`), not the import."""
+
+    @cached_property
+    def decode(self) -> Callable[[bytes], Any]:
+        from msgspec.json import Decoder  # noqa: PLC0415
+
+        return Decoder().decode
+
+    @cached_property
+    def encode(self) -> Callable[[Any], bytes]:
+        from msgspec.json import Encoder  # noqa: PLC0415
+
+        return Encoder().encode
+
+    @cached_property
+    def unreadable(self) -> tuple[type[Exception], ...]:
+        from msgspec import MsgspecError  # noqa: PLC0415
+
+        return MsgspecError, UnicodeDecodeError
+
+
+_codec = _Codec()
+
+
+def prepare() -> None:
+    """Load the parser now, so that the first token does not wait for it."""
+    _codec.decode  # noqa: B018 - asking for it loads it
 
 
 class JsonObject(dict[str, Any]):
@@ -69,8 +95,8 @@ def parse_array(source: bytes) -> tuple[Any, ...]:
 
 def _parse(source: bytes) -> Any:
     try:
-        return _decode(source)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _codec.decode(source)
+    except _codec.unreadable:
         raise MalformedError("It is not JSON (RFC 8259) in UTF-8.") from None
     except RecursionError:
         raise _too_deep() from None
@@ -97,7 +123,7 @@ def encode_object(members: Mapping[str, Any]) -> bytes:
 
 def _written(value: Any) -> bytes:
     try:
-        return _encode(value)
+        return _codec.encode(value)
     except UnicodeEncodeError:
         raise MalformedError("A string has a lone surrogate, which UTF-8 cannot write.") from None
 

@@ -7,10 +7,16 @@ from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from carnet.jose import base64url
 from carnet.jose.errors import InvalidKeyError, shown
-from carnet.jose.key_types import KEY_TYPES
 from carnet.jose.strict_json import encode_object
 
-_IDENTITIES = {key_type.kty: key_type.identity for key_type in KEY_TYPES}
+_IDENTITIES = {
+    "oct": ("k", "kty"),
+    "RSA": ("e", "kty", "n"),
+    "EC": ("crv", "kty", "x", "y"),
+    "OKP": ("crv", "kty", "x"),
+    "AKP": ("alg", "kty", "pub"),
+}
+"""Section 3.2, RFC 8037 section 2, RFC 9964: the members that it is made of, in lexicographic order."""
 _URI_PREFIX = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"
 
 

@@ -185,9 +185,7 @@ class Jwcrypto(Peer):
 
 class NodeJose(Peer):
     name = "node"
-    signatures = frozenset(
-        {algorithm.name for algorithm in SIGNATURES} - {"ES256K", "Ed448", "ESP256", "ESP384", "ESP512"}
-    )
+    signatures = frozenset(set(SIGNATURES) - {"ES256K", "Ed448", "ESP256", "ESP384", "ESP512"})
     key_management = frozenset(algorithm.name for algorithm in (*KEY_MANAGEMENT, *PASSWORD_BASED))
     curves = frozenset({"P-256", "P-384", "P-521", "X25519"})
 
@@ -261,11 +259,11 @@ def case(peer, *values):
 
 
 SIGNED = [
-    case(peer, algorithm.name, curve)
+    case(peer, alg, curve)
     for peer in PEERS
-    for algorithm in SIGNATURES
-    if algorithm.name in peer.signatures
-    for curve in (("", "Ed448") if algorithm.name == "EdDSA" and "Ed448" in peer.curves else ("",))
+    for alg in SIGNATURES
+    if alg in peer.signatures
+    for curve in (("", "Ed448") if alg == "EdDSA" and "Ed448" in peer.curves else ("",))
 ]
 ENCRYPTED = [
     case(peer, algorithm.name, enc, curve)

@@ -24,8 +24,9 @@ from carnet.jose.algorithms.content_encryption import ContentEncryption
 from carnet.jose.algorithms.key_management import Agreed, Entropy, KeyAgreement, KeyManagement, KeyWrapping, Wrapped
 from carnet.jose.base64url import decode_text
 from carnet.jose.errors import InvalidKeyError, JoseError, MalformedError, shown
-from carnet.jose.key_types import EC, OKP, KeyType
-from carnet.jose.key_types.elliptic_curve import CURVES, crv
+from carnet.jose.key_types import KeyType
+from carnet.jose.key_types.elliptic_curve import CURVES, EC, crv
+from carnet.jose.key_types.octet_pair import OKP
 
 PrivatePoint: TypeAlias = EllipticCurvePrivateKey | X25519PrivateKey | X448PrivateKey
 PublicPoint: TypeAlias = EllipticCurvePublicKey | X25519PublicKey | X448PublicKey

@@ -3,6 +3,8 @@
 `ES256` and `ESP256` are the same computation under two names. A key is bound to one of them and refuses the other's tokens.
 """
 
+from typing import Final
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import (
     ECDSA,
@@ -14,17 +16,21 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAl
 
 from carnet.jose.algorithms.signature import Sign, SignatureAlgorithm, Verify, expect
 from carnet.jose.errors import InvalidKeyError
-from carnet.jose.key_types import EC, KeyType
-from carnet.jose.key_types.elliptic_curve import CURVES, crv
+from carnet.jose.key_types import KeyType
+from carnet.jose.key_types.elliptic_curve import CURVES, EC, crv
 
 _INTEGER, _SEQUENCE, _ONE_LENGTH_OCTET = 0x02, 0x30, 0x81
 
 
-class Ecdsa(SignatureAlgorithm, frozen=True):
+class Ecdsa(SignatureAlgorithm):
     """Keys on one curve, a signature of the two numbers r and s at their full lengths (RFC 7518 section 3.4)."""
 
-    digest: HashAlgorithm
-    crv: str
+    __slots__ = ("crv", "digest")
+
+    def __init__(self, name: str, digest: HashAlgorithm, crv: str) -> None:
+        super().__init__(name)
+        self.digest: Final = digest
+        self.crv: Final = crv
 
     @property
     def key_type(self) -> KeyType:

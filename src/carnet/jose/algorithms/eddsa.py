@@ -5,6 +5,7 @@ new tokens RFC 9864 wants the latter. A key for `EdDSA` is one on Ed25519 when i
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey, Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -12,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from carnet.jose.algorithms.raw_signature import raw_verifier
 from carnet.jose.algorithms.signature import Sign, SignatureAlgorithm, Verify
 from carnet.jose.errors import InvalidKeyError
-from carnet.jose.key_types import OKP, KeyType
+from carnet.jose.key_types import KeyType
+from carnet.jose.key_types.octet_pair import OKP
 
 _PRIVATE: dict[str, type[Ed25519PrivateKey | Ed448PrivateKey]] = {
     "Ed25519": Ed25519PrivateKey,
@@ -21,10 +23,14 @@ _PRIVATE: dict[str, type[Ed25519PrivateKey | Ed448PrivateKey]] = {
 _PUBLIC: dict[str, type[Ed25519PublicKey | Ed448PublicKey]] = {"Ed25519": Ed25519PublicKey, "Ed448": Ed448PublicKey}
 
 
-class Eddsa(SignatureAlgorithm, frozen=True):
+class Eddsa(SignatureAlgorithm):
     """Keys on one of `curves`; the first is the one to generate."""
 
-    curves: tuple[str, ...]
+    __slots__ = ("curves",)
+
+    def __init__(self, name: str, curves: tuple[str, ...]) -> None:
+        super().__init__(name)
+        self.curves: Final = curves
 
     @property
     def key_type(self) -> KeyType:

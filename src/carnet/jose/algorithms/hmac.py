@@ -1,5 +1,7 @@
 """RFC 7518 section 3.2: HMAC with SHA-2."""
 
+from typing import Final
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.hmac import HMAC
@@ -10,10 +12,14 @@ from carnet.jose.errors import InvalidKeyError
 from carnet.jose.key_types import OCT, KeyType, Secret
 
 
-class Hmac(SignatureAlgorithm, frozen=True):
+class Hmac(SignatureAlgorithm):
     """One secret both signs and verifies."""
 
-    digest: HashAlgorithm
+    __slots__ = ("digest",)
+
+    def __init__(self, name: str, digest: HashAlgorithm) -> None:
+        super().__init__(name)
+        self.digest: Final = digest
 
     @property
     def key_type(self) -> KeyType:

@@ -4,16 +4,22 @@ They are long: 2,420, 3,309 and 4,627 octets, so that a token is 3.3 to 6.3 kB a
 cookie, and many servers take at most 8 kB of headers in all: such a token breaks both. Ask for it where the way is known.
 """
 
+from typing import Final
+
 from carnet.jose.algorithms.raw_signature import raw_verifier
 from carnet.jose.algorithms.signature import Sign, SignatureAlgorithm, Verify, expect
-from carnet.jose.key_types import AKP, KeyType
-from carnet.jose.key_types.algorithm_pair import PARAMETER_SETS, MldsaPrivateKey, MldsaPublicKey
+from carnet.jose.key_types import KeyType
+from carnet.jose.key_types.algorithm_pair import AKP, PARAMETER_SETS, MldsaPrivateKey, MldsaPublicKey
 
 
-class Mldsa(SignatureAlgorithm, frozen=True):
+class Mldsa(SignatureAlgorithm):
     """Keys of one parameter set; the context string is empty (RFC 9964 section 4)."""
 
-    signature_length: int
+    __slots__ = ("signature_length",)
+
+    def __init__(self, name: str, signature_length: int) -> None:
+        super().__init__(name)
+        self.signature_length: Final = signature_length
 
     @property
     def key_type(self) -> KeyType:

@@ -1,20 +1,26 @@
 """RFC 7518 sections 3.3 and 3.5: RSASSA-PKCS1-v1_5 and RSASSA-PSS."""
 
+from typing import Final
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, AsymmetricPadding, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 
 from carnet.jose.algorithms.signature import Sign, SignatureAlgorithm, Verify, expect
-from carnet.jose.key_types import RSA, KeyType
-from carnet.jose.key_types.rsa import check
+from carnet.jose.key_types import KeyType
+from carnet.jose.key_types.rsa import RSA, check
 
 
-class Rsa(SignatureAlgorithm, frozen=True):
+class Rsa(SignatureAlgorithm):
     """Keys of 2048 to 8192 bits."""
 
-    padding: AsymmetricPadding
-    digest: HashAlgorithm
+    __slots__ = ("digest", "padding")
+
+    def __init__(self, name: str, padding: AsymmetricPadding, digest: HashAlgorithm) -> None:
+        super().__init__(name)
+        self.padding: Final = padding
+        self.digest: Final = digest
 
     @property
     def key_type(self) -> KeyType:

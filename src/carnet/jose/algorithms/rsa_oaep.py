@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from carnet.jose.algorithms.content_encryption import ContentEncryption
 from carnet.jose.algorithms.key_management import Entropy, KeyWrapping, Wrapped, no_choice
 from carnet.jose.algorithms.signature import expect
-from carnet.jose.key_types import RSA, KeyType
-from carnet.jose.key_types.rsa import check
+from carnet.jose.key_types import KeyType
+from carnet.jose.key_types.rsa import RSA, check
 
 
 @dataclass(frozen=True, slots=True)

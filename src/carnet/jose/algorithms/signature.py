@@ -1,10 +1,8 @@
 """RFC 7515 section 4.1.1, RFC 7518 section 3: what each algorithm of a signature has to offer."""
 
-from abc import ABCMeta, abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeAlias
-
-from msgspec import Struct, StructMeta
+from typing import Any, Final, TypeAlias
 
 from carnet.jose.errors import InvalidKeyError
 from carnet.jose.key_types import KeyType
@@ -14,15 +12,17 @@ Verify: TypeAlias = Callable[[bytes, bytes], bool]
 """Takes the data and the signature. It answers False for whatever is wrong with a signature and never raises for it."""
 
 
-class _AbstractStruct(StructMeta, ABCMeta):
-    """Structs with abstract methods. Programs make these classes whenever they start: a dataclass takes fifty times as long."""
+class SignatureAlgorithm(ABC):
+    """One name of the registry. `material` is the key as the cryptographic library has it.
 
+    Programs make these classes whenever they start; a dataclass takes fifty times as long to make.
+    """
 
-class SignatureAlgorithm(Struct, frozen=True, metaclass=_AbstractStruct):
-    """One name of the registry. `material` is the key as the cryptographic library has it."""
+    __slots__ = ("name",)
 
-    name: str
-    """The header's `alg`, compared exactly (RFC 7515 section 5.3)."""
+    def __init__(self, name: str) -> None:
+        self.name: Final = name
+        """The header's `alg`, compared exactly (RFC 7515 section 5.3)."""
 
     @property
     @abstractmethod

@@ -1,7 +1,7 @@
 """RFC 9964 section 3: key pairs of algorithms that need no further parameters (`AKP`), here ML-DSA of FIPS 204."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.mldsa import (
     MLDSA44PrivateKey,
@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import (
     MLDSA87PrivateKey,
     MLDSA87PublicKey,
 )
-from msgspec import Struct
 
 from carnet.jose.base64url import text
 from carnet.jose.errors import InvalidKeyError, shown
@@ -21,7 +20,7 @@ MldsaPrivateKey: TypeAlias = MLDSA44PrivateKey | MLDSA65PrivateKey | MLDSA87Priv
 MldsaPublicKey: TypeAlias = MLDSA44PublicKey | MLDSA65PublicKey | MLDSA87PublicKey
 
 
-class ParameterSet(Struct, frozen=True):
+class ParameterSet(NamedTuple):
     """The two classes of keys of one parameter set."""
 
     private: type[MldsaPrivateKey]
@@ -80,7 +79,6 @@ def _public_of(key: MldsaPrivateKey) -> MldsaPublicKey:
 
 AKP = KeyType(
     kty="AKP",
-    identity=("alg", "kty", "pub"),
     secret=("priv",),
     load_public=_load_public,
     load_private=_load_private,

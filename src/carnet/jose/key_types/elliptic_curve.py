@@ -84,7 +84,6 @@ def _public_of(key: EllipticCurvePrivateKey) -> EllipticCurvePublicKey:
 
 EC = KeyType(
     kty="EC",
-    identity=("crv", "kty", "x", "y"),
     secret=("d",),
     load_public=_load_public,
     load_private=_load_private,

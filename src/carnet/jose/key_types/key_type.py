@@ -1,20 +1,16 @@
 """RFC 7517 section 4.1, RFC 7518 section 6: what each `kty` has to offer."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
-
-from msgspec import Struct
+from typing import Any, NamedTuple
 
 from carnet.jose.base64url import decode_text
 from carnet.jose.errors import InvalidKeyError, MalformedError, shown
 
 
-class KeyType(Struct, frozen=True):
+class KeyType(NamedTuple):
     """One family of keys. `material` is what the cryptographic library works with, or a `Secret`."""
 
     kty: str
-    identity: tuple[str, ...]
-    """RFC 7638 section 3.2: the members that a thumbprint is made of, `kty` included, in lexicographic order."""
     secret: tuple[str, ...]
     """The members that only a private key has."""
     load_public: Callable[[Mapping[str, Any]], Any]

@@ -1,13 +1,12 @@
 """RFC 8037 section 2: keys on the curves of RFC 8032 and RFC 7748 (`OKP`)."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey, Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x448 import X448PrivateKey, X448PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from msgspec import Struct
 
 from carnet.jose.base64url import text
 from carnet.jose.errors import InvalidKeyError
@@ -17,7 +16,7 @@ PrivateOctets: TypeAlias = Ed25519PrivateKey | Ed448PrivateKey | X25519PrivateKe
 PublicOctets: TypeAlias = Ed25519PublicKey | Ed448PublicKey | X25519PublicKey | X448PublicKey
 
 
-class Curve(Struct, frozen=True):
+class Curve(NamedTuple):
     """The two classes of keys on a curve."""
 
     private: type[PrivateOctets]
@@ -70,7 +69,6 @@ def _public_of(key: PrivateOctets) -> PublicOctets:
 
 OKP = KeyType(
     kty="OKP",
-    identity=("crv", "kty", "x"),
     secret=("d",),
     load_public=_load_public,
     load_private=_load_private,

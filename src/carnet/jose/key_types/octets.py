@@ -33,7 +33,6 @@ def _same(secret: Secret) -> Secret:
 
 OCT = KeyType(
     kty="oct",
-    identity=("k", "kty"),
     secret=("k",),
     load_public=_load,
     load_private=_load,

@@ -103,7 +103,6 @@ def _public_of(key: RSAPrivateKey) -> RSAPublicKey:
 
 RSA = KeyType(
     kty="RSA",
-    identity=("e", "kty", "n"),
     secret=("d", *_CRT, "oth"),
     load_public=_load_public,
     load_private=_load_private,
