@@ -129,7 +129,7 @@ async def test_a_cache_that_has_the_key_set_is_not_sent_it_again(issuer):
     await issuer.desk.keyring.rotate()
     other = await issuer.direct.get("/jwks", headers={"If-None-Match": answer.headers["etag"]})
     assert other.status_code == 200
-    assert len(other.json()["keys"]) == 2
+    assert len(other.json()["keys"]) == len(answer.json()["keys"]) + 1
 
 
 async def test_health_is_told_to_whoever_watches_the_process(issuer):

@@ -222,3 +222,73 @@ async def test_tokens_from_before_and_after_a_rotation_both_verify(issuer):
     after = (await app.tokens())["access_token"]
     assert await app.active(before)
     assert await app.active(after)
+
+
+async def test_a_key_of_another_algorithm_is_made_when_it_is_first_asked_for_and_then_stays(desk, another):
+    kid = (await desk.keyring.signing_key("RS256")).kid
+    assert (await desk.keyring.signing_key("RS256")).kid == kid
+    assert (await another().signing_key("RS256")).kid == kid
+    assert (await desk.keyring.signing_key("ES256")).kid == await signing(desk.keyring) != kid
+    assert kid in await published(desk.keyring)
+    assert await desk.keyring.in_use() == {kid, await signing(desk.keyring)}
+    assert [key.purpose for key in await desk.keyring.list()] == ["tokens", "further"]
+
+
+async def test_nodes_that_need_a_further_key_at_once_make_one(desk, another):
+    made = await asyncio.gather(*(another().signing_key("RS256") for _ in range(3)))
+    assert len({key.kid for key in made}) == 1
+
+
+async def test_a_further_key_takes_its_turn_as_the_others_do_and_access_tokens_never_wait_for_it(desk, clock):
+    tokens, further = await signing(desk.keyring), (await desk.keyring.signing_key("RS256")).kid
+    [fresh] = await desk.keyring.rotate_others()
+    assert (fresh.purpose, fresh.alg) == ("further", "RS256")
+    assert (await desk.keyring.signing_key("RS256")).kid == further
+    clock.advance(desk.config.lifetimes.key_publication)
+    assert (await desk.keyring.signing_key("RS256")).kid == fresh.kid
+    assert await signing(desk.keyring) == tokens
+    clock.advance(LONGEST_ACCESS_TOKEN + 60)
+    assert further not in await published(desk.keyring)
+
+
+async def test_a_compromised_further_key_is_replaced_when_it_is_next_needed(desk, clock):
+    further = (await desk.keyring.signing_key("RS256")).kid
+    await desk.keyring.retire(further, compromised=True)
+    assert further not in await published(desk.keyring)
+    assert await desk.store.revocations.find("key", further, at=clock.now()) is not None
+    assert (await desk.keyring.signing_key("RS256")).kid != further
+
+
+async def test_a_key_to_encrypt_to_is_published_and_outlives_its_publication_for_those_who_fetched_it_just_before(
+    desk, another, clock
+):
+    keyring = another(encryption_algorithms=("ECDH-ES",))
+    await keyring.begin()
+    [old] = await keyring.decryption_keys()
+    [shown] = [key for key in (await keyring.jwks())["keys"] if key["use"] == "enc"]
+    assert (shown["kid"], shown["alg"], "d" in shown) == (old.kid, "ECDH-ES", False)
+    assert old.kid not in await keyring.key_set()
+    [fresh] = await keyring.rotate_others()
+    clock.advance(desk.config.lifetimes.key_publication)
+    assert old.kid not in await published(keyring)
+    assert {key.kid for key in await keyring.decryption_keys()} == {old.kid, fresh.kid}
+    clock.advance(desk.config.lifetimes.key_publication)
+    assert [key.kid for key in await keyring.decryption_keys()] == [fresh.kid]
+
+
+async def test_a_compromised_key_to_encrypt_to_opens_nothing_any_more_and_another_takes_its_place(another):
+    keyring = another(encryption_algorithms=("ECDH-ES",))
+    await keyring.begin()
+    [old] = await keyring.decryption_keys()
+    await keyring.retire(old.kid, compromised=True)
+    [new] = await keyring.decryption_keys()
+    assert new.kid != old.kid
+    assert new.kid in await published(keyring)
+
+
+async def test_a_key_to_encrypt_to_ends_when_the_settings_do_not_name_its_algorithm_any_more(another, clock):
+    await another(encryption_algorithms=("ECDH-ES",)).begin()
+    without = another()
+    await without.begin()
+    clock.advance(without._config.lifetimes.key_publication)
+    assert [key["use"] for key in (await without.jwks())["keys"]] == ["sig"]

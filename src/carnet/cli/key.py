@@ -1,4 +1,4 @@
-"""`carnet key`: the issuer's signing keys."""
+"""`carnet key`: the issuer's keys."""
 
 from argparse import Namespace
 from collections.abc import Iterator
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 
 def add(subparsers: Any) -> None:
-    parser = subparsers.add_parser("key", help="the issuer's signing keys", description="The issuer's signing keys.")
+    parser = subparsers.add_parser(
+        "key",
+        help="the issuer's keys",
+        description="The issuer's keys: those that sign, and those that clients encrypt to.",
+    )
     commands = parser.add_subparsers(metavar="COMMAND", dest="subcommand", required=True)
     subcommand(commands, "list", _list, "list the keys and what each is for")
-    subcommand(commands, "rotate", _rotate, "make a new key, which signs once every verifier has had time to fetch it")
+    subcommand(commands, "rotate", _rotate, "make new keys, which sign once every verifier has had time to fetch them")
     retire = subcommand(commands, "retire", _retire, "stop publishing a key now; its tokens are refused from then on")
     retire.add_argument("kid", metavar="KID")
     retire.add_argument(
@@ -33,8 +37,8 @@ def add(subparsers: Any) -> None:
 
 
 def _list(arguments: Namespace) -> int:
-    async def work(desk: "Desk") -> "tuple[list[SigningKeyRecord], str | None, Instant]":
-        return await desk.keyring.list(), (await desk.keyring.signing_key()).kid, desk.ambient.now()
+    async def work(desk: "Desk") -> "tuple[list[SigningKeyRecord], frozenset[str], Instant]":
+        return await desk.keyring.list(), await desk.keyring.in_use(), desk.ambient.now()
 
     keys, signing, now = at_desk(arguments, work)
     documents = [_document(key, signing, at=now) for key in keys]
@@ -42,6 +46,7 @@ def _list(arguments: Namespace) -> int:
         (
             key.kid,
             key.alg,
+            document["use"],
             document["state"],
             output.date(key.created_at),
             output.date(key.signs_from),
@@ -52,23 +57,26 @@ def _list(arguments: Namespace) -> int:
     output.show(
         arguments,
         documents,
-        lambda: output.table(rows, ("KID", "ALG", "STATE", "CREATED", "SIGNS FROM", "PUBLISHED UNTIL")),
+        lambda: output.table(rows, ("KID", "ALG", "USE", "STATE", "CREATED", "SIGNS FROM", "PUBLISHED UNTIL")),
     )
     return 0
 
 
 def _rotate(arguments: Namespace) -> int:
-    async def work(desk: "Desk") -> "tuple[SigningKeyRecord, str | None, Instant]":
+    async def work(
+        desk: "Desk",
+    ) -> "tuple[SigningKeyRecord, tuple[SigningKeyRecord, ...], frozenset[str], Instant]":
         with _refusals():
-            key = await desk.keyring.rotate()
-        return key, (await desk.keyring.signing_key()).kid, desk.ambient.now()
+            key, others = await desk.keyring.rotate(), await desk.keyring.rotate_others()
+        return key, others, await desk.keyring.in_use(), desk.ambient.now()
 
-    key, signing, now = at_desk(arguments, work)
+    key, others, signing, now = at_desk(arguments, work)
+    beside = f" Beside it new keys for {', '.join(other.alg for other in others)} were made." if others else ""
     output.show(
         arguments,
-        _document(key, signing, at=now),
+        _document(key, signing, at=now) | {"others": [_document(other, signing, at=now) for other in others]},
         f"Made the key {key.kid} ({key.alg}). It is published now and signs from {output.date(key.signs_from)};\n"
-        "the key before it stays published until its last token has expired.",
+        f"the key before it stays published until its last token has expired.{beside}",
     )
     return 0
 
@@ -125,18 +133,19 @@ def _refusals() -> Iterator[None]:
         raise CommandError(str(error)) from None
 
 
-def _document(key: "SigningKeyRecord", signing: str | None, *, at: Instant) -> dict[str, Any]:
+def _document(key: "SigningKeyRecord", signing: frozenset[str], *, at: Instant) -> dict[str, Any]:
     if key.compromised_at is not None:
         state = "compromised"
     elif key.retires_at is not None and lapsed(key.retires_at, at=at):
         state = "retired"
-    elif key.kid == signing:
+    elif key.kid in signing:
         state = "signs"
     else:
         state = "next" if key.signs_from > at else "published"
     return {
         "kid": key.kid,
         "alg": key.alg,
+        "use": "enc" if key.purpose == "encryption" else "sig",
         "state": state,
         "created_at": key.created_at,
         "signs_from": key.signs_from,

@@ -7,7 +7,11 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from carnet.oauth.mtls import HeaderName
+
 SIGNING_ALGORITHMS = ("ES256", "ES384", "ES512", "RS256", "PS256", "Ed25519")
+ENCRYPTION_ALGORITHMS = ("ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW", "RSA-OAEP-256", "RSA-OAEP")
+"""RFC 7518 section 4.1: to public keys alone, those of clients and our own."""
 
 
 class ConfigError(Exception):
@@ -29,6 +33,8 @@ class Lifetimes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     invitation: int = 86_400
     key_publication: int = 600
     """A new signing key is published for so long before it signs: the key set's max-age and a margin."""
+    key_acknowledgement: int = 3_600
+    """So much longer at most it waits for guards that listen to the revocation feed and have not fetched it yet."""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,10 +50,21 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tls_key: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    tls_client_ca: Path | None = None
+    """PEM: the authorities that are believed about the certificates of clients (RFC 8705 section 2.1)."""
+    mtls_port: int | None = None
+    """Where clients with certificates are served directly; None: not at all."""
+    client_certificate_header: HeaderName | None = None
+    """How a trusted proxy passes the certificate of a client (`oauth/mtls.py`); None: it passes none that is believed."""
+    mtls_origin: str | None = None
+    """Where clients with certificates reach it, if not under the issuer's own name: `https://mtls.id.example`."""
     workers: int = 1
     log_format: Literal["plain", "json"] = "plain"
     """Lines for people or JSON lines for machines, on standard error."""
     signing_algorithm: str = "ES256"
+    """Of access tokens, and of whatever else a client has not chosen another one for."""
+    encryption_algorithms: tuple[str, ...] = ()
+    """With which clients may encrypt their requests to the issuer, which publishes a key for each (RFC 9101 section 6.1)."""
     scopes: tuple[str, ...] = ("openid", "profile", "email", "offline_access", "roles")
     """Scope values that any client may be given; further ones come from the clients' registrations."""
     authorization_details_types: tuple[str, ...] = ()
@@ -56,12 +73,32 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether clients that bring an initial access token may register themselves (RFC 7591)."""
     roles_take_back: bool = False
     """Whether a change of somebody's roles takes back their access tokens, instead of being seen at the next refresh."""
+    revocation_listeners: int = 10_000
+    """How many guards and relays may listen to the revocation feed of one node at once."""
+    revocation_listeners_per_address: int = 1_000
+    """How many of them from one address (of IPv6, from one /64)."""
     lifetimes: Lifetimes = Lifetimes()
 
     @property
     def secure(self) -> bool:
         """Whether browsers reach the issuer over TLS: then cookies are Secure and `__Host-`, and HSTS is sent."""
         return self.issuer.startswith("https://")
+
+    @property
+    def learns_certificates(self) -> bool:
+        """Whether a client's certificate reaches the issuer at all."""
+        return self.mtls_port is not None or self.client_certificate_header is not None
+
+    @property
+    def mtls_base(self) -> str | None:
+        """RFC 8705 section 5: what the aliases of endpoints begin with, if clients with certificates come elsewhere."""
+        url = urlsplit(self.issuer)
+        if self.mtls_origin is not None:
+            return self.mtls_origin + url.path
+        if self.mtls_port is None:
+            return None
+        host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+        return f"https://{host}:{self.mtls_port}{url.path}"
 
     @property
     def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -101,7 +138,7 @@ def check(config: Config) -> Config:
         )
     if (config.tls_cert is None) != (config.tls_key is None):
         raise ConfigError("--tls-cert and --tls-key go together: give both.")
-    for file in (config.tls_cert, config.tls_key):
+    for file in (config.tls_cert, config.tls_key, config.tls_client_ca):
         if file is not None and not file.is_file():
             raise ConfigError(f"{file} does not exist.")
     if config.tls_cert is not None and url.scheme != "https":
@@ -116,8 +153,13 @@ def check(config: Config) -> Config:
         raise ConfigError(f"trusted_proxies: {error}.") from None
     if any(network.prefixlen == 0 for network in networks):
         raise ConfigError("trusted_proxies names every address there is: name the proxy's own network.")
+    _check_mtls(config)
     if config.signing_algorithm not in SIGNING_ALGORITHMS:
         raise ConfigError(f"signing_algorithm {config.signing_algorithm!r} is none of {', '.join(SIGNING_ALGORITHMS)}.")
+    if unknown := set(config.encryption_algorithms) - set(ENCRYPTION_ALGORITHMS):
+        raise ConfigError(
+            f"encryption_algorithms {', '.join(sorted(unknown))} is none of {', '.join(ENCRYPTION_ALGORITHMS)}."
+        )
     if config.database is not None and not config.database.startswith(("postgresql://", "postgres://")):
         raise ConfigError("database is not a URL that starts with postgresql://; leave it out for SQLite.")
     if not 0 < config.port < 65_536:
@@ -126,7 +168,33 @@ def check(config: Config) -> Config:
         raise ConfigError("workers is at least 1.")
     if config.workers > 1 and config.database is None:
         raise ConfigError("several workers need PostgreSQL (--database): SQLite has one writer.")
+    if min(config.revocation_listeners, config.revocation_listeners_per_address) < 1:
+        raise ConfigError("revocation_listeners and revocation_listeners_per_address are at least 1.")
     for name in Lifetimes.__struct_fields__:
         if getattr(config.lifetimes, name) < 1:
             raise ConfigError(f"lifetimes.{name} is at least one second.")
     return config
+
+
+def _check_mtls(config: Config) -> None:
+    if config.mtls_port is not None and not 0 < config.mtls_port < 65_536:
+        raise ConfigError(f"mtls_port {config.mtls_port} is not between 1 and 65535.")
+    if config.mtls_port is not None and (config.mtls_port == config.port or config.tls_cert is None):
+        raise ConfigError("--mtls-port is a port of its own, and needs --tls-cert and --tls-key.")
+    if config.client_certificate_header is not None and not config.trusted_proxies:
+        raise ConfigError(
+            "client_certificate_header needs --trusted-proxy NETWORK: a header of anybody else is not believed."
+        )
+    if (config.tls_client_ca or config.mtls_origin) and not config.learns_certificates:
+        raise ConfigError(
+            "no certificate of a client reaches the issuer: give --mtls-port P, or client_certificate_header behind a proxy."
+        )
+    if config.mtls_origin is None:
+        return
+    url = urlsplit(config.mtls_origin)
+    if url.scheme != "https" or not url.hostname or config.mtls_origin != f"https://{url.netloc}" or "@" in url.netloc:
+        raise ConfigError(
+            f"mtls_origin {config.mtls_origin!r} is not https and a host, such as https://mtls.id.example."
+        )
+    if url.netloc.lower() == urlsplit(config.issuer).netloc.lower():
+        raise ConfigError("mtls_origin is the issuer's own: leave it out.")

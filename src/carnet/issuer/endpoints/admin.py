@@ -152,7 +152,7 @@ async def list_clients(request: Request, desk: Desk) -> Response:
 async def list_keys(request: Request, desk: Desk) -> Response:
     who = await administrator(request, desk, back="/admin/keys")
     now = desk.ambient.now()
-    signing = (await desk.keyring.signing_key()).kid
+    signing = await desk.keyring.in_use()
     keys = [(key, _key_state(key, signing, at=now)) for key in reversed(await desk.keyring.list())]
     return _render(request, desk, who, "admin_keys", keys=keys)
 
@@ -240,13 +240,13 @@ def _link(request: Request, desk: Desk, who: Administrator, account: Account, li
     return _render(request, desk, who, "admin_link", person=account, link=link, until=until)
 
 
-def _key_state(key: SigningKeyRecord, signing: str | None, *, at: Instant) -> str:
+def _key_state(key: SigningKeyRecord, signing: frozenset[str], *, at: Instant) -> str:
     """The word after `admin.key_` in the catalogue."""
     if key.compromised_at is not None:
         return "compromised"
     if key.retires_at is not None and lapsed(key.retires_at, at=at):
         return "retired"
-    if key.kid == signing:
+    if key.kid in signing:
         return "signing"
     return "published" if key.signs_from > at else "retiring"
 

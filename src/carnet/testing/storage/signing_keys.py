@@ -23,6 +23,18 @@ class TestSigningKeys:
         assert not await store.signing_keys.add(signing_key("k2"), only_if_none=True)
         assert await store.signing_keys.list() == [signing_key("k1")]
 
+    async def test_of_each_further_algorithm_a_key_is_made_once_and_again_when_that_one_has_its_end(
+        self, store: Store
+    ) -> None:
+        await store.signing_keys.add(signing_key("k1"))
+        for kid in ("f1", "f2"):
+            fresh = signing_key(kid, alg="RS256", purpose="further")
+            assert await store.signing_keys.add(fresh, only_if_none=True) is (kid == "f1")
+        assert await store.signing_keys.add(signing_key("e1", purpose="encryption"), only_if_none=True)
+        await store.signing_keys.retire("f1", at=NOW)
+        assert await store.signing_keys.add(signing_key("f3", alg="RS256", purpose="further"), only_if_none=True)
+        assert [key.kid for key in await store.signing_keys.list()] == ["e1", "f1", "f3", "k1"]
+
     async def test_a_key_gets_its_end_when_its_successor_is_made(self, store: Store) -> None:
         await store.signing_keys.add(signing_key("k1"))
         k2 = signing_key("k2", created_at=NOW + 1)
