@@ -5,6 +5,7 @@ Whoever may fetch the key set may follow the feed: what it says is keyed hashes,
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -13,12 +14,20 @@ from carnet.ambient import Ambient
 from carnet.feed.channel import Channel, GapError, Signed
 from carnet.feed.roster import Listener, introduced
 
-MAX_LISTENERS = 10_000
-"""Beyond it, relays should stand between (`carnet relay`)."""
 LONGEST_POLL = 25
 """Seconds that a poll waits for news; a heartbeat comes earlier."""
 
+_RETRY = {"Retry-After": "5"}
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many may listen at once; beyond it, relays should stand between (`carnet relay`)."""
+
+    listeners: int = 10_000
+    per_address: int = 1_000
+    """From one address, so that no single one takes all places."""
 
 
 def snapshot_answer(body: bytes) -> Response:
@@ -26,17 +35,23 @@ def snapshot_answer(body: bytes) -> Response:
     return Response(body, media_type="application/octet-stream", headers=_HEADERS)
 
 
-async def follow(request: Request, channel: Channel, ambient: Ambient) -> Response:
+async def follow(
+    request: Request, channel: Channel, ambient: Ambient, *, limits: Limits, address: str | None
+) -> Response:
     """The messages that join on to `after` in `stream`; 410 if only a snapshot helps.
 
-    A listener may name itself (`guard`, or the header `Carnet-Guard`) and the keys that it holds (`keys`, their kids).
+    A listener may name itself (`guard`, or the header `Carnet-Guard`) and the keys that it holds (`keys`, their kids); a relay
+    also for how many it stands (`guards`) and which of them lack a key (`lacking`, several times). `address` is where it comes
+    from, if that can be told.
     """
     try:
-        listener = _listener(request, ambient)
+        listener = _listener(request, ambient, address or "")
     except ValueError as error:
         return error_answer(400, "invalid_request", str(error))
-    if channel.listeners >= MAX_LISTENERS:
-        return error_answer(503, "temporarily_unavailable", "Too many listen here.", {"Retry-After": "5"})
+    if channel.listeners >= limits.listeners:
+        return error_answer(503, "temporarily_unavailable", "Too many listen here.", _RETRY)
+    if address is not None and channel.roster.at(address) >= limits.per_address:
+        return error_answer(429, "too_many_listeners", "Too many listen from this address: use a relay.", _RETRY)
     if not channel.joins(stream=listener.stream, after=listener.sequence):
         return error_answer(410, "gap", "Nothing here joins on to that place: take a snapshot.")
     if not listener.polls:
@@ -49,18 +64,25 @@ def error_answer(status: int, code: str, description: str, headers: dict[str, st
     return JSONResponse({"error": code, "error_description": description}, status, headers=_HEADERS | (headers or {}))
 
 
-def _listener(request: Request, ambient: Ambient) -> Listener:
+def _listener(request: Request, ambient: Ambient, address: str) -> Listener:
     """Raises ValueError with a sentence for whoever asks."""
-    name = request.query_params.get("guard", request.headers.get("carnet-guard", ""))
+    said = request.query_params
+    name, kids = said.get("guard", request.headers.get("carnet-guard", "")), said.get("keys")
     stream, sequence = _place(request)
     now = ambient.now()
     return Listener(
-        introduction=introduced(name, request.query_params.get("keys", "").split()),
+        introduction=introduced(
+            name,
+            None if kids is None else kids.split(),
+            guards=said.get("guards", ""),
+            lacking=said.getlist("lacking"),
+        ),
         stream=stream,
         sequence=sequence,
         since=now,
         told_at=now,
         polls="text/event-stream" not in request.headers.get("accept", ""),
+        address=address,
     )
 
 

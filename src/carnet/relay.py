@@ -20,6 +20,7 @@ from carnet import outlet
 from carnet.ambient import SYSTEM, Ambient
 from carnet.feed.channel import Channel, Signed
 from carnet.feed.messages import RefusedError, Snapshot
+from carnet.feed.roster import Introduction
 from carnet.guard.checkpoint import jitter, key_set_machine
 from carnet.guard.feed_machine import FeedMachine, UnknownFeedKeyError
 from carnet.guard.feed_source import AsyncFeedSource
@@ -27,6 +28,7 @@ from carnet.guard.key_set import Response as Answer
 from carnet.guard.key_source import AsyncKeySource
 from carnet.guard.outgoing import FetchError, fetch
 from carnet.guard.verifier import ALGORITHMS
+from carnet.outlet import Limits
 
 SNAPSHOT_AGE = 5.0
 """Seconds for which a snapshot serves whoever asks; afterwards a newer one is looked for."""
@@ -60,6 +62,7 @@ class Relay:
         *,
         upstream: str | None = None,
         name: str | None = None,
+        limits: Limits | None = None,
         algorithms: tuple[str, ...] = ALGORITHMS,
         ambient: Ambient = SYSTEM,
         transport: httpx2.AsyncBaseTransport | None = None,
@@ -70,6 +73,7 @@ class Relay:
             MetadataError: `issuer` is not an https URL (or http to this machine).
         """
         self.channel = Channel()
+        self.limits = limits or Limits()
         self._ambient = ambient
         self._transport = transport
         self._keys = AsyncKeySource(key_set_machine(issuer, algorithms, ambient), ambient=ambient, transport=transport)
@@ -117,6 +121,10 @@ class Relay:
         self.channel.put(signed)
         self._moved.set()
         self._moved = asyncio.Event()
+
+    def introduction(self, name: str, kids: tuple[str, ...]) -> Introduction:
+        """Itself and all who listen to it: a key is held here when it is held by everybody."""
+        return self.channel.roster.spoken_for(name, kids, at=self._ambient.now())
 
     def snapshot(self, snapshot: Snapshot, body: bytes) -> None:
         """Keep a snapshot that was followed from."""
@@ -197,7 +205,8 @@ def create_relay_app(relay: Relay, ambient: Ambient = SYSTEM, *, drain: int | No
             await relay.stop()
 
     async def follow(request: Request) -> Response:
-        return await outlet.follow(request, relay.channel, ambient)
+        address = None if request.client is None else request.client.host
+        return await outlet.follow(request, relay.channel, ambient, limits=relay.limits, address=address)
 
     async def snapshot(_request: Request) -> Response:
         try:

@@ -71,7 +71,7 @@ async def test_a_listener_is_entered_as_it_names_itself_and_gets_the_feed_whatev
     channel.put(Signed(Message("one", 0, 1, clock.now()), "a token"))
 
     async def follow(request):
-        return await outlet.follow(request, channel, clock.ambient)
+        return await outlet.follow(request, channel, clock.ambient, limits=outlet.Limits(), address=None)
 
     transport = httpx2.ASGITransport(Starlette(routes=[Route("/revocations", follow)]))
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:

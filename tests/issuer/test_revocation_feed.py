@@ -4,11 +4,11 @@ import asyncio
 import json
 from dataclasses import replace
 from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import pytest
 from msgspec import structs
 
-from carnet import outlet
 from carnet.feed.epoch_map import TokenNames
 from carnet.feed.follower import Follower, Outcome
 from carnet.feed.messages import feed_verifier, read_message, read_snapshot
@@ -255,7 +255,8 @@ async def test_a_place_that_nothing_joins_on_to_needs_a_snapshot(issuer, watcher
 
 
 async def test_too_many_listeners_are_told_to_come_again(issuer, watcher, monkeypatch):
-    monkeypatch.setattr(outlet, "MAX_LISTENERS", 0)
+    full = structs.replace(issuer.desk.config, revocation_listeners=0)
+    monkeypatch.setattr(issuer.app.state, "desk", replace(issuer.desk, config=full))
     place = {"stream": watcher.follower.stream, "after": watcher.follower.sequence}
     answer = await issuer.direct.get("/revocations", params=place)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
@@ -351,10 +352,14 @@ async def test_a_snapshot_does_not_claim_a_time_whose_entries_could_not_be_sent(
     async def no_key():
         raise KeyringError("There is none.")
 
-    monkeypatch.setattr(desk.publisher, "_keyring", SimpleNamespace(signing_key=no_key))
-    with pytest.raises(KeyringError):
-        await desk.publisher.turn()
-    assert (await desk.publisher._pack()).snapshot.issued_at <= before
+    keyless = SimpleNamespace(signing_key=no_key, jwks=desk.keyring.jwks)
+    turn = desk.publisher.turn
+    with monkeypatch.context() as broken:
+        broken.setattr(desk.publisher, "_keyring", keyless)
+        with pytest.raises(KeyringError):
+            await turn()
+    monkeypatch.setattr(desk.publisher, "turn", AsyncMock())
+    assert (await desk.publisher._pack()).issued_at <= before
 
 
 async def test_the_feed_is_found_by_discovery(issuer):

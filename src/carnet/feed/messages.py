@@ -38,6 +38,8 @@ class Message:
     sequence: int
     issued_at: Instant
     entries: tuple[Entry, ...] = ()
+    kids: tuple[str, ...] | None = None
+    """The keys that the issuer publishes: whoever lacks one fetches the key set. None: it does not say this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ def sign_message(message: Message, *, issuer: str, key: SigningKey) -> str:
     }
     if message.entries:
         claims["entries"] = _text(pack(message.entries))
+    if message.kids is not None:
+        claims["kids"] = list(message.kids)
     return sign_jwt(claims, key, typ=TYP)
 
 
@@ -106,6 +110,7 @@ def read_message(token: str, verifier: JwtVerifier, *, at: Instant, keys: KeySet
         sequence=sequence,
         issued_at=_member(claims, "iat", int),
         entries=_entries(packed),
+        kids=_kids(claims.get("kids")),
     )
 
 
@@ -149,11 +154,18 @@ def read_snapshot(body: bytes, verifier: JwtVerifier, *, at: Instant, keys: KeyS
 
 
 def split(
-    numbered: Sequence[tuple[int, Entry]], *, stream: str, after: int, sequence: int, issued_at: Instant
+    numbered: Sequence[tuple[int, Entry]],
+    *,
+    stream: str,
+    after: int,
+    sequence: int,
+    issued_at: Instant,
+    kids: tuple[str, ...] | None = None,
 ) -> list[Message]:
     """The messages that carry a stream on from `after` to `sequence`; one heartbeat if there is nothing between.
 
     `numbered` has all entries between, in order; a number may be missing where an entry has been replaced by a later one.
+    The last message tells the `kids`.
     """
     starts = range(0, len(numbered), ENTRIES_IN_A_MESSAGE) or range(1)
     chunks = [numbered[start : start + ENTRIES_IN_A_MESSAGE] for start in starts]
@@ -165,6 +177,7 @@ def split(
             sequence=end,
             issued_at=issued_at,
             entries=tuple(entry for _, entry in chunk),
+            kids=kids if end == sequence else None,
         )
         for begin, end, chunk in zip([after, *ends], ends, chunks, strict=False)
     ]
@@ -183,6 +196,12 @@ def _entries(packed: bytes) -> tuple[Entry, ...]:
     except MalformedError as error:
         raise RefusedError(str(error)) from error
     return tuple(map(Entry, *columns))
+
+
+def _kids(told: Any) -> tuple[str, ...] | None:
+    if told is not None and not (isinstance(told, tuple) and all(isinstance(kid, str) for kid in told)):
+        raise RefusedError("The member kids is no list of strings.")
+    return told
 
 
 def _member(claims: Any, name: str, kind: type[T]) -> T:

@@ -1,10 +1,12 @@
 """Who listens to a feed: as they name themselves, with the keys that they hold, and how far each has come.
 
-What they say of themselves is not proved: it is shown to administrators and decides nothing.
+What they say of themselves is not proved. It is shown to administrators, and a new signing key waits for it, but not for ever:
+whoever lies can put that off and nothing else.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -16,6 +18,8 @@ REMEMBERED = 60
 _NAME = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,79}")
 _KID = re.compile(r"[\x21-\x7e]{1,100}")
 _MOST_KIDS = 16
+_MOST_LACKING = 8
+_MOST_GUARDS = 1_000_000
 _MOST_POLLING = 10_000
 
 
@@ -25,8 +29,16 @@ class Introduction:
 
     name: str = ""
     """Empty: it did not say."""
-    kids: tuple[str, ...] = ()
-    """Of the issuer's keys, those that it holds."""
+    kids: tuple[str, ...] | None = None
+    """Of the issuer's keys, those that it holds; of a relay: those that all who listen to it hold too. None: it did not say."""
+    guards: int = 1
+    """For how many it stands: a relay for those that listen to it."""
+    lacking: tuple[str, ...] = ()
+    """Of those that listen to a relay, some that lack a key that the relay holds."""
+
+    def lacks(self, kid: str) -> bool:
+        """Whether it is known to be without that key."""
+        return self.kids is not None and kid not in self.kids
 
 
 def checked_name(name: str) -> str:
@@ -36,10 +48,12 @@ def checked_name(name: str) -> str:
     return name
 
 
-def introduced(name: str, kids: Iterable[str]) -> Introduction:
+def introduced(name: str, kids: Iterable[str] | None, *, guards: str = "", lacking: Iterable[str] = ()) -> Introduction:
     """Read what a listener says of itself. What cannot be shown is left out: nobody loses the feed because of a name."""
-    usable = [kid for kid in kids if _KID.fullmatch(kid)]
-    return Introduction(name if _NAME.fullmatch(name) else "", tuple(usable[:_MOST_KIDS]))
+    usable = None if kids is None else tuple(kid for kid in kids if _KID.fullmatch(kid))[:_MOST_KIDS]
+    count = int(guards) if guards.isascii() and guards.isdecimal() and len(guards) < 8 else 1
+    names = tuple(one for one in lacking if _NAME.fullmatch(one))[:_MOST_LACKING]
+    return Introduction(name if _NAME.fullmatch(name) else "", usable, min(count, _MOST_GUARDS), names)
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +69,8 @@ class Listener:
     told_at: Instant
     """When it was last sent something."""
     polls: bool
+    address: str = ""
+    """Where it comes from, as far as that is to be counted; empty: not known."""
 
     def told(self, sequence: int, *, at: Instant) -> None:
         """Note that a message was sent to it."""
@@ -66,26 +82,50 @@ class Roster:
 
     def __init__(self) -> None:
         self._connected: set[Listener] = set()
-        self._polling: dict[str, Listener] = {}
+        self._polling: dict[tuple[str, str], Listener] = {}
+        self._addresses: Counter[str] = Counter()
+
+    def at(self, address: str) -> int:
+        """How many listen from there at this moment."""
+        return self._addresses[address]
 
     @contextmanager
     def entered(self, listener: Listener) -> Iterator[Listener]:
         """Count it as listening inside of the block; one that polls under a name is remembered a while longer."""
-        name = listener.introduction.name
-        before = self._polling.pop(name, None)
+        who = listener.introduction.name, listener.address
+        before = self._polling.pop(who, None)
         if listener.polls and before is not None:
             listener.since = before.since
         self._connected.add(listener)
+        self._addresses[listener.address] += 1
         try:
             yield listener
         finally:
             self._connected.discard(listener)
-            if listener.polls and name:
+            self._addresses[listener.address] -= 1
+            if not self._addresses[listener.address]:
+                del self._addresses[listener.address]
+            if listener.polls and listener.introduction.name:
                 while len(self._polling) >= _MOST_POLLING:
                     del self._polling[next(iter(self._polling))]
-                self._polling[name] = listener
+                self._polling[who] = listener
 
     def listeners(self, *, at: Instant) -> list[Listener]:
         """Those of this moment, as they are now, in the order of their names."""
         between = [one for one in self._polling.values() if at - one.told_at < REMEMBERED]
         return sorted(map(replace, (*self._connected, *between)), key=lambda one: (one.introduction.name, one.since))
+
+    def spoken_for(self, name: str, kids: Collection[str], *, at: Instant) -> Introduction:
+        """How a relay that holds those keys introduces itself further up: for itself, and for all who listen to it."""
+        introductions = [one.introduction for one in self.listeners(at=at)]
+        missing = {kid for kid in kids if any(one.lacks(kid) for one in introductions)}
+        lacking = (
+            one.lacking or (one.name or "unnamed",) for one in introductions if any(one.lacks(kid) for kid in missing)
+        )
+        names = dict.fromkeys(name for names in lacking for name in names)
+        return Introduction(
+            name,
+            tuple(sorted(set(kids) - missing)),
+            min(sum(one.guards for one in introductions), _MOST_GUARDS),
+            tuple(sorted(names)[:_MOST_LACKING]),
+        )

@@ -7,13 +7,14 @@ alone decide what is believed; whoever carries the feed can only keep it back, a
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlencode
 
 from carnet.ambient import Instant
 from carnet.feed.channel import Signed
 from carnet.feed.follower import Follower, Outcome
 from carnet.feed.messages import SNAPSHOT_LIMIT, RefusedError, Snapshot, feed_verifier, read_message, read_snapshot
+from carnet.feed.roster import Introduction
 from carnet.guard.event_stream import Event
 from carnet.guard.key_set import Fetch, Jitter, Response, Wait
 from carnet.guard.metadata import Metadata
@@ -39,6 +40,8 @@ _POLL_SECONDS = 30.0
 _POLL_LIMIT = 64 * 1024 * 1024
 _MOST_KIDS = 16
 """So many are told at most."""
+_TELL_AGAIN = 10.0
+"""Seconds after which a relay that has more to say of those who listen to it comes again."""
 _NO_KEYS = KeySet(())
 
 
@@ -83,6 +86,9 @@ class Tap(Protocol):
     def snapshot(self, snapshot: Snapshot, body: bytes) -> None:
         """A snapshot that took the place of what was known."""
 
+    def introduction(self, name: str, kids: tuple[str, ...]) -> Introduction:
+        """What is said further up, where these keys are held: for itself, and for those to whom it passes on."""
+
 
 class FeedMachine:
     """The life of one connection to one issuer's feed, directly or through a relay."""
@@ -110,7 +116,11 @@ class FeedMachine:
         self._optional = optional
         self._name = name
         self._tap = tap
-        self._told_kids: tuple[str, ...] = ()
+        self._introduced: Introduction | None = None
+        self._introduced_at = at
+        self.announced: tuple[str, ...] = ()
+        """The keys that the issuer publishes, as the newest message that says so has them."""
+        self._announced_at: Instant = 0
         self._jitter = jitter
         self._verifier = feed_verifier(_NO_KEYS, issuer=issuer, algorithms=algorithms, admit=self._refuse_taken_back)
         self._due = at
@@ -147,10 +157,9 @@ class FeedMachine:
         feed, snapshot = places
         if self.follower.wants_snapshot:
             return TakeSnapshot(_whole(snapshot))
-        place = {"stream": self.follower.stream, "after": self.follower.sequence}
-        self._told_kids = _kids(keys)
-        introduction = {"guard": self._name, "keys": " ".join(self._told_kids)} if self._name else {}
-        url = f"{feed}?{urlencode(place | introduction)}"
+        place: dict[str, Any] = {"stream": self.follower.stream, "after": self.follower.sequence}
+        self._introduced, self._introduced_at = self._introduction(keys), at
+        url = f"{feed}?{urlencode(place | _written(self._introduced), doseq=True)}"
         return Poll(Fetch(url, None, _POLL_LIMIT, _POLL_SECONDS)) if at < self._polling_until else Listen(url)
 
     def snapshot_fetch(self, metadata: Metadata | None) -> Fetch | None:
@@ -204,6 +213,8 @@ class FeedMachine:
             self.failed(str(error), at)
             return False
         self._spoke = True
+        if message.kids is not None and message.issued_at >= self._announced_at:
+            self.announced, self._announced_at = message.kids, message.issued_at
         if self.follower.take_message(message, at=now, monotonic=at) is Outcome.GAP:
             self._gap(at)
             return False
@@ -211,8 +222,19 @@ class FeedMachine:
             self._tap.message(Signed(message, token))
         self._gaps = 0
         self._works()
-        # With other keys it comes again, and tells them.
-        return not self.follower.wants_snapshot and (self._name is None or _kids(keys) == self._told_kids)
+        return not self.follower.wants_snapshot and not self._has_to_come_again(keys, at)
+
+    def _has_to_come_again(self, keys: KeySet | None, at: float) -> bool:
+        """With other keys it comes again, and tells them: a guard at once, one who speaks for many after a while."""
+        if self._tap is not None and at - self._introduced_at < _TELL_AGAIN:
+            return False
+        return self._introduction(keys) != self._introduced
+
+    def _introduction(self, keys: KeySet | None) -> Introduction | None:
+        if self._name is None:
+            return None
+        kids = tuple(sorted(key.kid for key in keys or () if key.kid is not None))[:_MOST_KIDS]
+        return Introduction(self._name, kids) if self._tap is None else self._tap.introduction(self._name, kids)
 
     def _take_snapshot(self, body: bytes, keys: KeySet | None, now: Instant, at: float) -> None:
         try:
@@ -294,8 +316,16 @@ def _whole(url: str) -> Fetch:
     return Fetch(url, None, SNAPSHOT_LIMIT, _SNAPSHOT_SECONDS)
 
 
-def _kids(keys: KeySet | None) -> tuple[str, ...]:
-    return tuple(sorted(key.kid for key in keys or () if key.kid is not None))[:_MOST_KIDS]
+def _written(introduction: Introduction | None) -> dict[str, Any]:
+    """As `carnet.outlet` reads it."""
+    if introduction is None:
+        return {}
+    said: dict[str, Any] = {"guard": introduction.name}
+    if introduction.kids is not None:
+        said["keys"] = " ".join(introduction.kids)
+    if introduction.guards != 1:
+        said["guards"] = introduction.guards
+    return said | ({"lacking": introduction.lacking} if introduction.lacking else {})
 
 
 @contextmanager

@@ -155,9 +155,12 @@ class AsyncFeedSource(FeedSource):
     async def _with_keys(self, report: Callable[[], T]) -> T | Literal[False]:
         """Report to the machine; where it lacks a key, look for that, and report once more."""
         try:
-            return report()
+            told = report()
         except UnknownFeedKeyError as error:
             await self._keys.look_for(error.kid)
+        else:
+            self._keys.hear_of(self.machine.announced)
+            return told
         try:
             return report()
         except UnknownFeedKeyError as error:
@@ -256,9 +259,12 @@ class ThreadFeedSource(FeedSource):
     def _with_keys(self, report: Callable[[], T]) -> T | Literal[False]:
         """As `AsyncFeedSource._with_keys`."""
         try:
-            return report()
+            told = report()
         except UnknownFeedKeyError as error:
             self._keys.look_for(error.kid)
+        else:
+            self._keys.hear_of(self.machine.announced)
+            return told
         try:
             return report()
         except UnknownFeedKeyError as error:

@@ -5,12 +5,13 @@ seconds of a monotonic clock. One machine serves one issuer; what it has learnt 
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from carnet.guard.metadata import Metadata, MetadataError, metadata_urls, read_metadata
 from carnet.jose import JoseError, KeySet
+from carnet.jose.strict_json import parse_object
 
 Jitter: TypeAlias = Callable[[], float]
 """A fraction between 0 and 1, anew at each call: so that a thousand guards do not fetch in the same second."""
@@ -85,6 +86,8 @@ class KeySetMachine:
         self._places = metadata_urls(issuer)
         self._place = 0
         self._keys: KeySet | None = None
+        self._listed: frozenset[str] = frozenset()
+        """The kids of the set's keys, of those too that cannot be used here."""
         self._metadata: Metadata | None = None
         self._find_again = True
         self._etag: str | None = None
@@ -128,6 +131,10 @@ class KeySetMachine:
         self._unknown[kid] = at
         self._due = min(self._due, at)
         return True
+
+    def announced(self, kids: Iterable[str], at: float) -> bool:
+        """Report that the issuer says which keys it publishes; True if a fetch is now due because one is not in the set."""
+        return any(self.wanted(kid, at) for kid in kids if kid not in self._listed)
 
     def next(self, at: float) -> Fetch | Wait:
         """What to do now: metadata first, then the key set at the place that it names."""
@@ -190,6 +197,7 @@ class KeySetMachine:
             self._keys is None or keys.to_jwks() != self._keys.to_jwks()
         ):  # the same set: what it verified stays remembered
             self._keys = keys
+        self._listed = _kids(response.body)
         self._etag = response.headers.get("etag")
         self._confirmed(response, at)
 
@@ -201,6 +209,12 @@ class KeySetMachine:
         self._due = at + max_age * (0.5 + 0.25 * self._jitter())
         self._failures = 0
         self.last_failure = None
+
+
+def _kids(body: bytes) -> frozenset[str]:
+    """All kids in a key set that has been read."""
+    listed = parse_object(body)["keys"]
+    return frozenset(kid for key in listed if isinstance(key, Mapping) and isinstance(kid := key.get("kid"), str))
 
 
 def _max_age(headers: Mapping[str, str], *, default: float) -> float:

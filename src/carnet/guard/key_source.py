@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+from collections.abc import Iterable
 
 import httpx2
 
@@ -78,16 +79,24 @@ class AsyncKeySource(KeySource):
 
     async def load(self) -> None:
         """Do what is due now. Whoever comes while that is under way joins (single flight)."""
-        loop = asyncio.get_running_loop()
-        if self._flight is None or self._flight.done() or self._flight.get_loop() is not loop:
-            self._flight = loop.create_task(self._fly(), name="carnet-key-set-fetch")
-        await asyncio.shield(self._flight)
+        await asyncio.shield(self._take_off())
 
     async def look_for(self, kid: str) -> None:
         """A token names a key that the set lacks: fetch anew if the machine allows it."""
         under_way = self._flight is not None and not self._flight.done()
         if under_way or self._machine.wanted(kid, self._ambient.monotonic()):
             await self.load()
+
+    def hear_of(self, kids: Iterable[str]) -> None:
+        """The issuer says which keys it publishes: fetch the set if one of them is not in it, without waiting for that."""
+        if self._machine.announced(kids, self._ambient.monotonic()):
+            self._take_off()
+
+    def _take_off(self) -> "asyncio.Task[None]":
+        loop = asyncio.get_running_loop()
+        if self._flight is None or self._flight.done() or self._flight.get_loop() is not loop:
+            self._flight = loop.create_task(self._fly(), name="carnet-key-set-fetch")
+        return self._flight
 
     async def _fly(self) -> None:
         while not isinstance(step := self._machine.next(self._ambient.monotonic()), Wait):
@@ -118,6 +127,7 @@ class ThreadKeySource(KeySource):
         self._flight = threading.Lock()
         self._asking = threading.Lock()
         self._stopped = threading.Event()
+        self._due = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -130,6 +140,7 @@ class ThreadKeySource(KeySource):
     def stop(self) -> None:
         """End the background thread after the fetch that is under way; what is held stays."""
         self._stopped.set()
+        self._due.set()
         if self._thread is not None:
             self._thread.join(_UNREADY_WAIT)
 
@@ -156,12 +167,20 @@ class ThreadKeySource(KeySource):
         if due:
             self.load()
 
+    def hear_of(self, kids: Iterable[str]) -> None:
+        """As `AsyncKeySource.hear_of`."""
+        with self._asking:
+            due = self._machine.announced(kids, self._ambient.monotonic())
+        if due:
+            self._due.set()
+
     def _refresh(self) -> None:
         while not self._stopped.is_set():
             self.load()
             step = self._machine.next(self._ambient.monotonic())
             if isinstance(step, Wait):
-                self._stopped.wait(max(step.until - self._ambient.monotonic(), 0))
+                self._due.wait(max(step.until - self._ambient.monotonic(), 0))
+                self._due.clear()
 
 
 def _report(machine: KeySetMachine) -> None:

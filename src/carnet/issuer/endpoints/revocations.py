@@ -1,19 +1,39 @@
 """The revocation feed, at its source: a signed snapshot, then signed messages (`carnet.outlet`)."""
 
+import logging
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from carnet import outlet
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
+from carnet.issuer.http_security import address_block, client_address
+from carnet.issuer.revocation.publisher import SnapshotTooLargeError
+from carnet.outlet import Limits
+
+log = logging.getLogger("carnet.revocations")
 
 
 async def snapshot(_request: Request, desk: Desk) -> Response:
-    return outlet.snapshot_answer(await desk.publisher.snapshot())
+    try:
+        return outlet.snapshot_answer(await desk.publisher.snapshot())
+    except SnapshotTooLargeError as error:
+        log.error("There is no snapshot: %s", error)  # noqa: TRY400 - it says what is wrong
+        return outlet.error_answer(
+            503, "temporarily_unavailable", "There is no snapshot at the moment.", {"Retry-After": "30"}
+        )
 
 
 async def follow(request: Request, desk: Desk) -> Response:
-    return await outlet.follow(request, desk.publisher.channel, desk.ambient)
+    address = client_address(request, desk.config)
+    return await outlet.follow(
+        request,
+        desk.publisher.channel,
+        desk.ambient,
+        limits=Limits(desk.config.revocation_listeners, desk.config.revocation_listeners_per_address),
+        address=None if address is None else address_block(address),
+    )
 
 
 ENDPOINTS = (

@@ -12,7 +12,7 @@ from carnet.feed.channel import Channel, Signed
 from carnet.feed.entries import HASH_KEY_LENGTH, OUTRIGHT, Entry, mark, pack
 from carnet.feed.epoch_map import EpochMap
 from carnet.feed.follower import OVERLAY_LIMIT
-from carnet.feed.messages import Snapshot, sign_message, sign_snapshot, split
+from carnet.feed.messages import SNAPSHOT_LIMIT, Snapshot, sign_message, sign_snapshot, split
 from carnet.issuer.keyring import Keyring
 from carnet.issuer.opaque import fresh_name
 from carnet.issuer.storage.ports import Store
@@ -26,15 +26,26 @@ SNAPSHOT_AGE = 5.0
 """Seconds for which a snapshot serves whoever asks, as long as the channel joins on to it."""
 
 _PAGE = 10_000
+_HEAD = 4_096
+"""Bytes that a snapshot may have before its entries."""
 
 log = logging.getLogger("carnet.revocations")
 
 
+class SnapshotTooLargeError(Exception):
+    """More has been taken back than guards hold: take back what is common to it, a client or a key."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Packed:
-    snapshot: Snapshot
+    stream: str
+    sequence: int
+    issued_at: Instant
     made: float
     """The monotonic clock when it was begun."""
+    kid: str | None
+    """Of the key that signed it."""
+    body: bytes
 
 
 class Publisher:
@@ -49,6 +60,9 @@ class Publisher:
         self._stream: Stream | None = None
         self._sequence = 0
         self._sent: float | None = None
+        self._kids: tuple[str, ...] | None = None
+        """The published keys, as listeners were last told."""
+        self._kids_told = 0.0
         self._turning = asyncio.Lock()
         self._read_at: Instant = 0
         """The wall clock before the database was last read: whatever was committed before it has come to `_sequence`."""
@@ -76,9 +90,12 @@ class Publisher:
             while await self._store.revocations.publish():
                 pass
             head = await self._store.revocations.head()
-            if head == self._sequence and self._sent is not None and monotonic - self._sent < HEARTBEAT:
+            kids = await self._published()
+            beaten = self._sent is not None and monotonic - self._sent < HEARTBEAT
+            if head == self._sequence and beaten and kids == self._kids:
                 self._read_at = issued_at
                 return
+            telling = kids != self._kids or monotonic - self._kids_told >= HEARTBEAT
             numbered = await self._numbered(stream, after=self._sequence, at=issued_at)
             if numbered:
                 head = max(head, numbered[-1][0])
@@ -88,21 +105,33 @@ class Publisher:
                 self._news += entries
             key = await self._keyring.signing_key()
             for message in split(
-                numbered, stream=stream.name, after=self._sequence, sequence=head, issued_at=issued_at
+                numbered,
+                stream=stream.name,
+                after=self._sequence,
+                sequence=head,
+                issued_at=issued_at,
+                kids=kids if telling else None,
             ):
                 self.channel.put(Signed(message, sign_message(message, issuer=self._issuer, key=key)))
                 self._sequence = message.sequence
             self._sent, self._read_at = monotonic, issued_at
+            if telling:
+                self._kids, self._kids_told = kids, monotonic
         if len(self._news) > OVERLAY_LIMIT:  # so that memory does not grow where nobody asks for a snapshot
             self._begin_packing()
 
     async def snapshot(self) -> bytes:
-        """All entries that count, signed; those who ask at the same time, or soon after, share the work."""
-        await self.turn()
+        """All entries that count, signed; those who ask at the same time, or soon after, share the work.
+
+        Anybody may ask: what it costs is bounded by time, whatever they do, and not by their number.
+
+        Raises:
+            SnapshotTooLargeError: no guard would take it.
+        """
         packed = self._packed
-        if packed is None or not self._serves(packed):
+        if packed is None or not self._serves(packed) or packed.kid != (await self._keyring.signing_key()).kid:
             packed = await asyncio.shield(self._begin_packing())
-        return sign_snapshot(packed.snapshot, issuer=self._issuer, key=await self._keyring.signing_key())
+        return packed.body
 
     def _begin_packing(self) -> "asyncio.Task[_Packed]":
         """Make a snapshot, unless that is under way."""
@@ -112,19 +141,26 @@ class Publisher:
 
     def _serves(self, packed: _Packed) -> bool:
         age = self._ambient.monotonic() - packed.made
-        snapshot = packed.snapshot
-        return age < SNAPSHOT_AGE and self.channel.joins(stream=snapshot.stream, after=snapshot.sequence)
+        return age < SNAPSHOT_AGE and self.channel.joins(stream=packed.stream, after=packed.sequence)
 
     async def _pack(self) -> _Packed:
         made = self._ambient.monotonic()
         while self._stream is None or self._map is None:
             await self._fill()
+        await self.turn()
         async with self._turning:
             stream, known, sequence, issued_at = self._stream, self._map, self._sequence, self._read_at
             frozen, self._news = known.copy(), []
         packed = await asyncio.to_thread(lambda: pack(frozen.live(at=issued_at)))
         fresh = await asyncio.to_thread(EpochMap, packed, key=stream.key)
-        made_of = _Packed(Snapshot(stream.name, stream.key, sequence, issued_at, packed), made)
+        if len(packed) > SNAPSHOT_LIMIT - _HEAD:
+            raise SnapshotTooLargeError(f"The snapshot has {len(packed)} bytes: guards take at most {SNAPSHOT_LIMIT}.")
+        snapshot, key = (
+            Snapshot(stream.name, stream.key, sequence, issued_at, packed),
+            await self._keyring.signing_key(),
+        )
+        body = await asyncio.to_thread(sign_snapshot, snapshot, issuer=self._issuer, key=key)
+        made_of = _Packed(stream.name, sequence, issued_at, made, key.kid, body)
         if self._map is known:  # else another stream began meanwhile
             fresh.apply(self._news)
             self._map, self._packed = fresh, made_of
@@ -144,6 +180,9 @@ class Publisher:
                 later = await self._numbered(stream, after=max(last, numbered[-1][0] if numbered else 0), at=at)
                 known.apply(entry for _, entry in later)
                 self._map = known
+
+    async def _published(self) -> tuple[str, ...]:
+        return tuple(sorted(key["kid"] for key in (await self._keyring.jwks())["keys"]))
 
     async def _join_stream(self) -> Stream:
         """The stream that the database has now: another one after a database was put back."""
