@@ -74,7 +74,7 @@ async def test_a_removed_client_has_no_tokens_any_more(issuer, service):
     from carnet.issuer.clients import remove
 
     token = (await ask(service)).json()["access_token"]
-    watching = await issuer.service()
+    watching = await issuer.service(receives=("warehouse",))
     assert await watching.active(token)
     await remove(issuer.desk, service.client_id, actor="test")
     assert not await watching.active(token)

@@ -178,8 +178,9 @@ async def test_a_public_client_has_no_secret_to_rotate(issuer, new):
 async def test_removing_a_client_takes_back_all_that_it_holds(issuer):
     await issuer.sign_in()
     app = await issuer.register()
-    watching = await issuer.service()
+    watching = await issuer.service(receives=("http://127.0.0.1:8080",))
     tokens = await app.tokens(scope="openid offline_access")
+    assert await watching.active(tokens["access_token"])
     assert await remove(issuer.desk, app.client_id, actor="test")
     assert not await watching.active(tokens["access_token"])
     assert (await app.refresh(tokens["refresh_token"])).status_code == 401

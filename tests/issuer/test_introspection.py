@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from carnet.issuer.storage.records import TokenExchange
+from carnet.issuer.token_policies import EXCHANGE
 from carnet.jose import JwtVerifier
 
 pytestmark = pytest.mark.anyio
@@ -22,8 +24,8 @@ async def introspect(client, token: str):
 
 
 @pytest.mark.spec("RFC 7662", "2.2", "MUST")
-async def test_an_access_token_is_described_to_any_client_that_authenticates(issuer, app, claims):
-    service = await issuer.service()
+async def test_an_access_token_is_described_to_the_service_that_it_is_for(issuer, app, claims):
+    service = await issuer.service(receives=("orders",))
     token = (await app.tokens())["access_token"]
     answer = await introspect(service, token)
     assert answer.status_code == 200
@@ -31,6 +33,25 @@ async def test_an_access_token_is_described_to_any_client_that_authenticates(iss
     said = dict(claims(token))
     said = {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
     assert answer.json() == {"active": True, "token_type": "Bearer", **said}
+
+
+@pytest.mark.spec("RFC 7662", "4", "SHOULD")
+async def test_to_a_client_that_a_token_neither_is_for_nor_was_issued_to_it_might_be_any_string(issuer, app):
+    token = (await app.tokens())["access_token"]
+    assert (
+        await introspect(await issuer.service(receives=("invoices", "order"), audiences=("orders",)), token)
+    ).json() == INACTIVE
+    assert (await introspect(await issuer.register(), token)).json() == INACTIVE
+    assert await app.active(token)
+
+
+async def test_a_service_is_known_by_its_client_id_and_by_what_it_receives_for_exchange(issuer, app):
+    token = (await app.tokens())["access_token"]
+    assert await (await issuer.service(client_id="orders")).active(token)
+    exchanging = await issuer.service(
+        grant_types=(EXCHANGE,), token_exchange=TokenExchange(kind="delegation", receives=("orders",))
+    )
+    assert await exchanging.active(token)
 
 
 async def test_a_refresh_token_is_described_to_its_own_client_alone(issuer, app):
@@ -130,7 +151,7 @@ async def signed(app, token: str):
 @pytest.mark.spec("RFC 9701", "5", "MUST")
 async def test_an_answer_is_signed_for_whoever_asks_for_that(issuer):
     await issuer.sign_in()
-    app, service = await issuer.register(), await issuer.service()
+    app, service = await issuer.register(audiences=("orders",)), await issuer.service(receives=("orders",))
     token = (await app.tokens())["access_token"]
     answer = await signed(service, token)
     assert answer.headers["content-type"] == SIGNED

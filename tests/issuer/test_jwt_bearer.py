@@ -152,7 +152,7 @@ async def test_a_disabled_account_gets_nothing(issuer, client, ann, assertion):
 
 async def test_signing_out_everywhere_takes_it_back(issuer, client, ann, assertion):
     token = (await bring(client, assertion())).json()["access_token"]
-    watching = await issuer.service()
+    watching = await issuer.service(receives=("stock",))
     assert await watching.active(token)
     await issuer.desk.store.sessions.end_all(ann.subject, at=issuer.clock.ambient.now(), lifetime=4_000)
     assert not await watching.active(token)

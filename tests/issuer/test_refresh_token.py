@@ -38,7 +38,7 @@ async def test_each_use_gives_a_new_refresh_token_of_the_same_family(app):
 async def test_a_spent_refresh_token_of_a_public_client_ends_its_family_at_once(issuer, public):
     first = (await public.tokens())["refresh_token"]
     successor = (await public.refresh(first)).json()
-    checking = await issuer.register()
+    checking = await issuer.register(receives=("http://127.0.0.1:8080",))
     assert await checking.active(successor["access_token"])
     assert refused(await public.refresh(first))
     assert refused(await public.refresh(successor["refresh_token"]))

@@ -167,9 +167,9 @@ async def test_what_is_no_live_access_token_of_ours_is_refused(issuer, shop, ord
 async def test_what_ends_the_original_ends_what_came_of_it(issuer, shop, orders):
     tokens = await shop.tokens(scope="openid stock:read")
     derived = (await exchange(orders, tokens["access_token"])).json()["access_token"]
-    assert await shop.active(derived)
+    assert await orders.active(derived)
     await shop.post("/revoke", token=tokens["refresh_token"])
-    assert not await shop.active(derived)
+    assert not await orders.active(derived)
     await refused(orders, derived, "invalid_request")
 
 
@@ -177,7 +177,7 @@ async def test_signing_out_ends_what_came_of_the_session(issuer, shop, orders, t
     derived = (await exchange(orders, token)).json()["access_token"]
     page = await issuer.http.get("/end_session")
     await issuer.submit("/end_session", issuer.fields(page))
-    assert not await shop.active(derived)
+    assert not await orders.active(derived)
     await refused(orders, token, "invalid_request")
 
 

@@ -47,12 +47,18 @@ def add(subparsers: Any) -> None:
         ("--grant", "grant_types", "G", "default: authorization_code and refresh_token, or client_credentials"),
         ("--scope", "scope", "S", "scope value that it may be granted"),
         ("--audience", "audiences", "A", "service that its access tokens may be for"),
+        ("--receives", "receives", "A", "service that it is itself: it may introspect the tokens for it"),
         ("--authorization-details-type", "authorization_details_types", "T", "of authorization details (RFC 9396)"),
         ("--role", "roles", "R", "role of its own client-credentials tokens"),
     ):
         create.add_argument(
             option, dest=field, metavar=metavar, action="append", default=[], help=f"{summary}; may be repeated"
         )
+    create.add_argument(
+        "--require-resource",
+        action="store_true",
+        help="it must say which of its audiences each token is for (RFC 8707)",
+    )
     create.add_argument("--require-par", action="store_true", help="it must push its authorization requests (RFC 9126)")
     create.add_argument(
         "--dpop-bound", action="store_true", help="it gets only tokens that are bound to a key (RFC 9449)"
@@ -117,6 +123,8 @@ def _create(arguments: Namespace) -> int:
         grant_types=tuple(arguments.grant_types) or (people if arguments.redirect_uris else ("client_credentials",)),
         scope=" ".join(arguments.scope) if arguments.scope else None,
         audiences=tuple(arguments.audiences),
+        require_resource=arguments.require_resource,
+        receives=tuple(arguments.receives),
         authorization_details_types=tuple(arguments.authorization_details_types),
         roles=tuple(arguments.roles),
         first_party=arguments.first_party,

@@ -20,7 +20,7 @@ _LIMIT = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Of a confidential client that may introspect (`carnet client create NAME --grant client_credentials`)."""
+    """Of a confidential client that may introspect this service's tokens (`carnet client create NAME --receives AUDIENCE`)."""
 
     client_id: str
     client_secret: str = field(repr=False)

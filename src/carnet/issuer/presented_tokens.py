@@ -20,6 +20,12 @@ async def live_access_token(token: str, desk: Desk) -> Claims | None:
     return claims if claims is not None and await _stands(claims, desk, at=now) else None
 
 
+def audience_of(claims: Claims) -> tuple[str, ...]:
+    """RFC 7519 section 4.1.3: `aud` is one name or several."""
+    audience: str | tuple[str, ...] = claims["aud"]
+    return (audience,) if isinstance(audience, str) else audience
+
+
 async def hinted(token: str, desk: Desk) -> Claims | None:
     """The claims of an ID token of ours that is given as a hint: it, and its key, may have had their time."""
     issued_at = _unverified(token).get("iat")

@@ -1,4 +1,4 @@
-"""RFC 7662, RFC 9701: whether a token is active, for confidential clients; signed for those who ask for that."""
+"""RFC 7662, RFC 9701: whether a token is active, for whom it is and for who got it; signed for those who ask for that."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,11 +13,11 @@ from carnet.issuer.client_auth import authenticate
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.opaque import Opaque
-from carnet.issuer.presented_tokens import live_access_token
+from carnet.issuer.presented_tokens import Claims, audience_of, live_access_token
 from carnet.issuer.rotation import authenticates
 from carnet.issuer.storage.records import Artifact, Client
 from carnet.jose import sign_jwt
-from carnet.oauth.dpop import SCHEME
+from carnet.oauth.confirmation import token_type
 from carnet.oauth.errors import InvalidClientError
 from carnet.oauth.scope import join
 
@@ -40,12 +40,22 @@ async def answer(request: Request, desk: Desk) -> Response:
     token = parameters.require("token")
     claims = await live_access_token(token, desk)
     if claims is None:
-        found = await _refresh_token(Opaque(token), client, desk)
+        found: Mapping[str, Any] = await _refresh_token(Opaque(token), client, desk)
+    elif not _concerns(claims, client):
+        found = INACTIVE
     else:
-        found = {"active": True, "token_type": SCHEME if "cnf" in claims else "Bearer", **claims}
+        found = {"active": True, "token_type": token_type(claims.get("cnf")), **claims}
     if MEDIA_TYPE in request.headers.get("accept", "").lower():
         return await _signed(found, client, desk)
     return json_answer(found)
+
+
+def _concerns(claims: Claims, client: Client) -> bool:
+    """Section 4: a token is the business of who got it and of whom it is for; to anybody else it might be any other string."""
+    exchanges = () if client.token_exchange is None else client.token_exchange.receives
+    return claims["client_id"] == client.client_id or not {client.client_id, *client.receives, *exchanges}.isdisjoint(
+        audience_of(claims)
+    )
 
 
 async def _signed(found: Mapping[str, Any], client: Client, desk: Desk) -> Response:
@@ -81,4 +91,4 @@ async def _refresh_token(token: Opaque, client: Client, desk: Desk) -> dict[str,
     }
 
 
-ENDPOINTS = (Endpoint("/introspect", ("POST",), answer, metadata="introspection_endpoint"),)
+ENDPOINTS = (Endpoint("/introspect", ("POST",), answer, metadata="introspection_endpoint", mtls=True),)

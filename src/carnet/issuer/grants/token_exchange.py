@@ -7,7 +7,7 @@ from typing import Any
 from carnet.issuer.approval import Authorization, Derived
 from carnet.issuer.desk import Desk
 from carnet.issuer.grants.client_credentials import PEOPLES
-from carnet.issuer.presented_tokens import Claims, live_access_token
+from carnet.issuer.presented_tokens import Claims, audience_of, live_access_token
 from carnet.issuer.rotation import authenticates
 from carnet.issuer.storage.records import Client, Event
 from carnet.issuer.token_policies import EXCHANGE
@@ -62,7 +62,7 @@ class TokenExchange:
         subject = await _live(asked.subject_token, "subject_token", desk)
         if subject["sub"] == subject["client_id"]:
             raise InvalidRequestError("The subject_token speaks for no person.", why="a client's own token")
-        if not set(_names(subject["aud"])) & set(policy.receives):
+        if not set(audience_of(subject)) & set(policy.receives):
             raise InvalidRequestError("The subject_token was not issued for this client.")
         acting = client.client_id
         if asked.actor_token is not None:
@@ -70,7 +70,7 @@ class TokenExchange:
                 raise InvalidRequestError("The client is registered for impersonation, which knows no actor_token.")
             acting = await _actor(asked.actor_token, client, desk)
         _check_may_act(subject, acting)
-        approved = tuple(name for name in _names(subject["aud"]) if name in client.audiences)
+        approved = tuple(name for name in audience_of(subject) if name in client.audiences)
         if not approved or scope.excess(asked.audience, approved):
             raise InvalidTargetError("The subject_token is for no such audience, or the client may not reach it.")
         actor = _act(acting, subject) if policy.kind == "delegation" else subject.get("act")
@@ -124,10 +124,6 @@ def _act(acting: str, subject: Claims) -> dict[str, Any]:
     if depth > DEEPEST:
         raise InvalidRequestError(f"More than {DEEPEST} actors stand behind one another.")
     return {"sub": acting} | ({} if before is None else {"act": before})
-
-
-def _names(audience: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (audience,) if isinstance(audience, str) else audience
 
 
 def _family(subject: Claims) -> str | None:
