@@ -16,8 +16,10 @@ from starlette.routing import Route
 from carnet.ambient import SYSTEM, Ambient
 from carnet.issuer import cors
 from carnet.issuer.answers import refusal
+from carnet.issuer.catalogue import Definitions
 from carnet.issuer.client_keys import ClientKeys
-from carnet.issuer.config import Config
+from carnet.issuer.config import Config, ConfigError
+from carnet.issuer.definitions import check_settings
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import Egress
 from carnet.issuer.endpoint import Endpoint
@@ -61,6 +63,8 @@ from carnet.issuer.secret_key import secret_key
 from carnet.issuer.storage import open_store
 from carnet.issuer.storage.ports import StorageError
 from carnet.issuer.upkeep import sweep_forever
+from carnet.jose.client_certificates import Authorities
+from carnet.jose.errors import InvalidKeyError
 from carnet.oauth.errors import OAuthError, ServerError, TemporarilyUnavailableError
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -112,6 +116,8 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
         StorageError: the database cannot be used.
         SealBrokenError: the signing keys were sealed under another secret key.
     """
+    client_authorities = _client_authorities(config)
+    check_settings(config)
     secret = secret_key(config.data, ambient) if secret is None else secret
     store = open_store(config, ambient)
     try:
@@ -129,9 +135,11 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
         ambient=ambient,
         passwords=Passwords(ambient),
         pages=Pages(config),
+        definitions=Definitions(config, store.definitions, ambient),
         publisher=Publisher(store, keyring, issuer=config.issuer, ambient=ambient),
         egress=egress,
         client_keys=ClientKeys(egress, ambient),
+        client_authorities=client_authorities,
         secret=secret,
         metadata=describe(config, served(config)),
     )
@@ -153,7 +161,7 @@ def create_app(
             asyncio.get_running_loop().add_signal_handler(drain, desk.publisher.channel.close)
         work = [
             asyncio.create_task(desk.publisher.run()),
-            asyncio.create_task(sweep_forever(desk.store, ambient)),
+            asyncio.create_task(sweep_forever(desk.store, config, ambient)),
             asyncio.create_task(tell_forever(desk)),
         ]
         try:
@@ -167,10 +175,25 @@ def create_app(
 
     return Starlette(
         routes=_routes(config, served(config)),
-        middleware=[Middleware(SecurityMiddleware, config=config)],
+        middleware=[Middleware(SecurityMiddleware, config=config, aliased=_aliased(config))],
         exception_handlers={Exception: _broken},
         lifespan=lifespan,
     )
+
+
+def _aliased(config: Config) -> tuple[str, ...]:
+    """RFC 8705 section 5: what is there for clients with certificates."""
+    prefix = urlsplit(config.issuer).path
+    return tuple(prefix + endpoint.path for endpoint in served(config) if endpoint.mtls)
+
+
+def _client_authorities(config: Config) -> Authorities | None:
+    if config.tls_client_ca is None:
+        return None
+    try:
+        return Authorities(config.tls_client_ca.read_bytes())
+    except (OSError, InvalidKeyError) as error:
+        raise ConfigError(f"{config.tls_client_ca} cannot be used: {error}") from None
 
 
 def _routes(config: Config, endpoints: Iterable[Endpoint]) -> list[Route]:

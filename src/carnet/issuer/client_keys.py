@@ -1,7 +1,7 @@
 """RFC 7591 section 2, `jwks` and `jwks_uri`: the public keys of clients, with which they sign assertions and requests."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -60,14 +60,26 @@ class ClientKeys:
             EgressError: the keys cannot be fetched.
             JoseError: they are not a usable JWK Set.
         """
+
+        def has(document: Mapping[str, Any]) -> bool:
+            return KeySet.from_jwks(document, algorithms=(alg,)).get(kid) is not None
+
+        return KeySet.from_jwks(await self.document(client, has=has), algorithms=(alg,))
+
+    async def document(self, client: Published, *, has: Callable[[Mapping[str, Any]], bool]) -> Mapping[str, Any]:
+        """The client's JWK Set as it is. One that lacks what is looked for is fetched again, as often as for `key_set`.
+
+        Raises:
+            EgressError: it cannot be fetched.
+        """
         if client.jwks_uri is None:
-            return KeySet.from_jwks(client.jwks or {"keys": []}, algorithms=(alg,))
+            return client.jwks or {"keys": []}
         held = self._entry(client.jwks_uri)
         async with held.lock:  # one fetch for all that wait
-            await self._freshen(client.jwks_uri, held, wanted=(alg, kid))
+            await self._freshen(client.jwks_uri, held, has)
         if held.document is None:
             raise EgressError(held.failure)
-        return KeySet.from_jwks(held.document, algorithms=(alg,))
+        return held.document
 
     def _entry(self, url: str) -> _Held:
         held = self._held.get(url)
@@ -77,11 +89,11 @@ class ClientKeys:
             held = self._held[url] = _Held()
         return held
 
-    async def _freshen(self, url: str, held: _Held, *, wanted: tuple[str, str | None]) -> None:
+    async def _freshen(self, url: str, held: _Held, has: Callable[[Mapping[str, Any]], bool]) -> None:
         now = self._ambient.monotonic()
         if now - held.tried_at < PAUSE:
             return
-        if now - held.fetched_at < FRESH and held.document is not None and _has(held.document, *wanted):
+        if now - held.fetched_at < FRESH and held.document is not None and has(held.document):
             return
         held.tried_at = now
         try:
@@ -99,7 +111,3 @@ def _read(answer: bytes) -> Mapping[str, Any]:
     if not isinstance(document.get("keys"), tuple):
         raise MalformedError("It has no array 'keys'.")
     return document
-
-
-def _has(document: Mapping[str, Any], alg: str, kid: str | None) -> bool:
-    return KeySet.from_jwks(document, algorithms=(alg,)).get(kid) is not None

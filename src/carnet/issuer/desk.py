@@ -11,12 +11,14 @@ from carnet.issuer.config import Config
 from carnet.issuer.storage.ports import Store
 
 if TYPE_CHECKING:  # these know the desk's neighbours themselves: no circle at run time
+    from carnet.issuer.catalogue import Definitions
     from carnet.issuer.client_keys import ClientKeys
     from carnet.issuer.egress import Egress
     from carnet.issuer.keyring import Keyring
     from carnet.issuer.pages import Pages
     from carnet.issuer.passwords import Passwords
     from carnet.issuer.revocation.publisher import Publisher
+    from carnet.jose.client_certificates import Authorities
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,12 @@ class Desk:
     ambient: Ambient
     passwords: Passwords
     pages: Pages
+    definitions: Definitions
     publisher: Publisher
     egress: Egress
     client_keys: ClientKeys
+    client_authorities: Authorities | None
+    """RFC 8705 section 2.1: who is believed about clients' certificates."""
     secret: bytes = field(repr=False)
     """The deployment's secret key, at least 32 bytes: `Sealer` and `derive` make keys for one purpose each from it."""
     metadata: Mapping[str, Any]

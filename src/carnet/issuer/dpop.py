@@ -5,12 +5,12 @@ Nonces are made of the time and the deployment's secret key alone: every node kn
 
 import hmac
 from hashlib import sha256
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from carnet.issuer import cors
 from carnet.issuer.desk import Desk
+from carnet.issuer.http_security import asked_origin
 from carnet.issuer.replay import seen_before
 from carnet.jose import base64url
 from carnet.oauth.dpop import HEADER, Dpop, ProofError, check_proof
@@ -54,8 +54,7 @@ def proof_in(request: Request, desk: Desk, *, access_token: str | None = None) -
         return None
     if len(headers) > 1:
         raise InvalidDpopProofError("The request has more than one DPoP header.")
-    here = urlsplit(desk.config.issuer)
-    url = f"{here.scheme}://{here.netloc}{request.url.path}"
+    url = f"{asked_origin(request, desk.config)}{request.url.path}"
     try:
         proof = check_proof(
             headers[0], method=request.method, url=url, at=desk.ambient.now(), access_token=access_token

@@ -31,5 +31,7 @@ class Endpoint:
     metadata: str | None = None
     """The member of the RFC 8414 metadata that names this endpoint's URL, such as `token_endpoint`."""
     cors: Cors = "never"
+    mtls: bool = False
+    """RFC 8705 section 5: whether clients come to it with certificates, under its alias where there is one."""
     served: Callable[[Config], bool] = _always
     """Whether the settings turn it on; one that is off is neither there nor in the metadata."""

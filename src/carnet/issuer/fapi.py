@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from carnet.issuer.client_keys import ALGORITHMS as USUAL_ALGORITHMS
 from carnet.issuer.config import Config
+from carnet.issuer.envelope import CONTENTS
 from carnet.issuer.storage.records import Client
 
 SECURITY = "fapi2"
@@ -31,7 +32,8 @@ def applied(client: Client) -> Client:
     return replace(
         client,
         require_pushed_authorization_requests=True,
-        dpop_bound_access_tokens=True,
+        dpop_bound_access_tokens=client.dpop_bound_access_tokens
+        or not client.tls_client_certificate_bound_access_tokens,
         require_signed_request_object=client.require_signed_request_object or client.profile == MESSAGE_SIGNING,
     )
 
@@ -46,11 +48,16 @@ def check(client: Client, config: Config) -> None:
         return
     if client.profile not in PROFILES:
         raise ProfileError(f"profile {client.profile!r} is none of {', '.join(PROFILES)}.")
-    if client.token_endpoint_auth_method != "private_key_jwt":
+    if client.token_endpoint_auth_method != "private_key_jwt" and not client.mutual_tls:
         raise ProfileError(
-            f"The profile {client.profile} wants clients that authenticate by private_key_jwt: give jwks or jwks_uri."
+            f"The profile {client.profile} wants clients that authenticate by private_key_jwt, with jwks or jwks_uri, "
+            "or by mutual TLS."
         )
-    for name in ("token_endpoint_auth_signing_alg", "request_object_signing_alg"):
+    for name in (
+        "token_endpoint_auth_signing_alg",
+        "request_object_signing_alg",
+        *(f"{content}_signed_response_alg" for content in CONTENTS),
+    ):
         if getattr(client, name) not in {None, *ALGORITHMS}:
             raise ProfileError(f"{name}: the profile {client.profile} allows {', '.join(ALGORITHMS)}.")
     if config.signing_algorithm not in ALGORITHMS:

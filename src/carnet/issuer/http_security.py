@@ -1,6 +1,6 @@
 """RFC 9110 section 7.2, RFC 6797, CSP Level 3: what holds for every request and every answer of the issuer."""
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Collection, Iterable, MutableMapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -68,6 +68,20 @@ def client_address(connection: HTTPConnection, config: Config) -> IPv4Address | 
     return peer
 
 
+def by_trusted_proxy(connection: HTTPConnection, config: Config) -> bool:
+    """Whether it is a trusted proxy that asks, for somebody else."""
+    peer = _address(connection.client.host) if connection.client else None
+    return peer is not None and _within(peer, config.networks)
+
+
+def asked_origin(connection: HTTPConnection, config: Config) -> str:
+    """The scheme and host of the request's URL as the client has it: the issuer's, or that of clients with certificates."""
+    alias = urlsplit(config.mtls_base or "")
+    aliased = connection.headers.get("host", "").lower() in {alias.netloc.lower(), f"{alias.netloc.lower()}:443"}
+    here = alias if aliased else urlsplit(config.issuer)
+    return f"{here.scheme}://{here.netloc}"
+
+
 def written_address(connection: HTTPConnection, config: Config) -> str | None:
     """The same, as sessions and the audit trail have it."""
     address = client_address(connection, config)
@@ -94,11 +108,15 @@ def _within(address: IPv4Address | IPv6Address, networks: Iterable[Network]) -> 
 class SecurityMiddleware:
     """Checks host, scheme and size before anything else runs, and dresses every answer."""
 
-    def __init__(self, app: ASGIApp, *, config: Config) -> None:
+    def __init__(self, app: ASGIApp, *, config: Config, aliased: Collection[str] = ()) -> None:
+        """`aliased` are the paths that clients with certificates find under an origin of their own, and nothing else there."""
         self._app = app
         self._config = config
+        self._aliased = frozenset(aliased)
         self._host = urlsplit(config.issuer).netloc.lower()
         self._hosts = ([self._host], [f"{self._host}:{443 if config.secure else 80}"])
+        alias = urlsplit(config.mtls_base or "").netloc.lower()
+        self._alias_hosts = ([alias], [f"{alias}:443"]) if alias else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Starlette's and every ASGI server's entry."""
@@ -132,7 +150,7 @@ class SecurityMiddleware:
         if connection.scope["path"].startswith(_HEALTH):
             return None  # whoever watches the process reaches it by its own address, without TLS
         hosts = [host.lower() for host in headers.getlist("host")]
-        if hosts not in self._hosts:
+        if hosts not in self._hosts and not (hosts in self._alias_hosts and connection.scope["path"] in self._aliased):
             # Rule O8; RFC 9110 section 15.5.20.
             return PlainTextResponse(f"This server answers for {self._host} alone.\n", 421)
         if self._config.secure and not self._came_by_tls(connection):
@@ -142,8 +160,7 @@ class SecurityMiddleware:
     def _came_by_tls(self, connection: HTTPConnection) -> bool:
         if connection.scope["scheme"] == "https":
             return True
-        peer = _address(connection.client.host) if connection.client else None
-        if peer is None or not _within(peer, self._config.networks):
+        if not by_trusted_proxy(connection, self._config):
             return False
         return [scheme.strip().lower() for scheme in connection.headers.getlist("x-forwarded-proto")] == ["https"]
 

@@ -15,9 +15,6 @@ from urllib.parse import unquote_to_bytes
 
 from carnet.jose import base64url
 
-CONFIRMATION: Final = "x5t#S256"
-"""RFC 8705 section 3.1: the member of `cnf` that binds a token to a certificate."""
-
 LARGEST: Final = 16 * 1024
 """Characters of a header with a certificate: one of a large RSA key takes some 4,000, escaped."""
 
@@ -43,11 +40,15 @@ class CertificateHeader:
     """The certificate in DER. Raises CertificateHeaderError, ValueError, Error."""
 
 
-def _escaped_pem(value: str) -> bytes:
-    found = _PEM.fullmatch(unquote_to_bytes(value))
+def _decoded(pem: bytes) -> bytes:
+    found = _PEM.fullmatch(pem)
     if found is None:
-        raise CertificateHeaderError("It is not one certificate in PEM, URL-encoded.")
+        raise CertificateHeaderError("It is not one certificate in PEM.")
     return b64decode(b"".join(found[1].split()), validate=True)
+
+
+def _escaped_pem(value: str) -> bytes:
+    return _decoded(unquote_to_bytes(value))
 
 
 def _byte_sequence(value: str) -> bytes:
@@ -124,9 +125,8 @@ def thumbprint(certificate: bytes) -> str:
     Raises:
         CertificateHeaderError: it is no PEM, though it looks like it.
     """
-    if certificate.startswith(b"-----"):
-        found = _PEM.fullmatch(certificate)
-        if found is None:
-            raise CertificateHeaderError("It is not one certificate in PEM.")
-        certificate = b64decode(b"".join(found[1].split()))
-    return base64url.text(sha256(certificate).digest())
+    try:
+        der = _decoded(certificate) if certificate.startswith(b"-----") else certificate
+    except Error as error:
+        raise CertificateHeaderError(f"It is not one certificate in PEM: {error}") from None
+    return base64url.text(sha256(der).digest())

@@ -7,21 +7,27 @@ from carnet.issuer.client_auth.client_secret_basic import ClientSecretBasic
 from carnet.issuer.client_auth.client_secret_jwt import ClientSecretJwt
 from carnet.issuer.client_auth.client_secret_post import ClientSecretPost
 from carnet.issuer.client_auth.method import ClientAuthentication, Presented, UnprovedError
-from carnet.issuer.client_auth.none import CREDENTIALS, Public
+from carnet.issuer.client_auth.none import CREDENTIALS, Public, bare_client_id
 from carnet.issuer.client_auth.private_key_jwt import PrivateKeyJwt
+from carnet.issuer.client_auth.self_signed_tls_client_auth import SelfSignedTlsClientAuth
+from carnet.issuer.client_auth.tls_client_auth import TlsClientAuth
+from carnet.issuer.client_certificate import client_certificate
+from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
 from carnet.issuer.http_security import address_block, client_address
 from carnet.issuer.storage.records import Client
 from carnet.oauth.errors import InvalidClientError, InvalidRequestError, TooManyFailuresError
 from carnet.oauth.parameters import Parameters
 
-__all__ = ["CLIENT_AUTHENTICATIONS", "CREDENTIALS", "FAILURES_PER_MINUTE", "authenticate"]
+__all__ = ["CLIENT_AUTHENTICATIONS", "CREDENTIALS", "FAILURES_PER_MINUTE", "authenticate", "offered"]
 
 CLIENT_AUTHENTICATIONS: tuple[ClientAuthentication, ...] = (
     ClientSecretBasic(),
     ClientSecretPost(),
     ClientSecretJwt(),
     PrivateKeyJwt(),
+    TlsClientAuth(),
+    SelfSignedTlsClientAuth(),
     Public(),
 )
 
@@ -29,32 +35,40 @@ FAILURES_PER_MINUTE = 30
 """From one address for one client. A right secret is let in even then: it has 256 bits, and guessing must shut nobody out."""
 
 
+def offered(config: Config) -> tuple[ClientAuthentication, ...]:
+    """Those that the settings make work."""
+    return tuple(authentication for authentication in CLIENT_AUTHENTICATIONS if authentication.offered(config))
+
+
 async def authenticate(request: Request, parameters: Parameters, desk: Desk) -> Client:
     """Find the client of a request and have it prove that it is the one.
 
     Raises:
-        InvalidRequestError: it uses more than one method (RFC 6749 section 2.3), or names two clients.
+        InvalidRequestError: it uses more than one method (RFC 6749 section 2.3), names two clients, or has no readable
+            certificate where a proxy passes one.
         InvalidClientError: it is not known, uses a method that is not for it, or does not prove itself.
         TooManyFailuresError: this has failed too often.
     """
     headers = request.headers.getlist("authorization")
     if len(headers) > 1:
         raise InvalidRequestError("The request has more than one Authorization header.")
-    presented = Presented(headers[0] if headers else None, parameters)
-    used = [(method, named) for method in CLIENT_AUTHENTICATIONS if (named := method.claims(presented)) is not None]
-    if len(used) > 1:
+    certificate = client_certificate(request, desk.config)
+    presented = Presented(headers[0] if headers else None, parameters, certificate)
+    used = [(method, named) for method in offered(desk.config) if (named := method.claims(presented)) is not None]
+    if len(used) > 1 and bare_client_id(presented) is None:
         raise InvalidRequestError("The client authenticates in more than one way (RFC 6749 section 2.3).")
     if not used:
         raise InvalidClientError("The client does not say who it is.")
-    method, client_id = used[0]
+    client_id = used[0][1]
     if parameters.get("client_id") not in {None, client_id}:
         raise InvalidRequestError("The request names two clients.")
     client = await desk.store.clients.get(client_id)
     cors.speaks_for(request, client)
     if client is None:
         raise await _failure(request, "", desk, why=f"unknown: {client_id!r}")
-    if client.token_endpoint_auth_method not in method.serves:
-        raise await _failure(request, client_id, desk, why=f"it uses {method.method}")
+    method = next((method for method, _ in used if client.token_endpoint_auth_method in method.serves), None)
+    if method is None:
+        raise await _failure(request, client_id, desk, why=f"it uses {' or '.join(each.method for each, _ in used)}")
     try:
         proved, why = await method.proves(presented, client, desk), "the proof is wrong"
     except UnprovedError as error:

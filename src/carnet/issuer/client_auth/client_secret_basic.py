@@ -6,6 +6,7 @@ from urllib.parse import unquote_plus
 
 from carnet.issuer.client_auth.client_secret_post import SECRET_METHODS, holds
 from carnet.issuer.client_auth.method import Presented
+from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.storage.records import Client
@@ -16,6 +17,9 @@ class ClientSecretBasic:
     method = "client_secret_basic"
     serves = SECRET_METHODS
     algorithms = ()
+
+    def offered(self, config: Config) -> bool:
+        return True
 
     def claims(self, presented: Presented) -> str | None:
         credentials = _credentials(presented)

@@ -6,6 +6,7 @@ It needs the secret itself, so that for these clients, and for no others, it is 
 from carnet.issuer.client_auth.assertion import check_assertion, presented_assertion
 from carnet.issuer.client_auth.method import Presented, UnprovedError
 from carnet.issuer.client_secrets import open_secret
+from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
 from carnet.issuer.storage.records import Client
 from carnet.jose import KeySet, VerifyingKey
@@ -16,6 +17,9 @@ class ClientSecretJwt:
     serves = ("client_secret_jwt",)
     algorithms = ("HS256",)
     """A secret has 256 bits: enough for this one (RFC 7518 section 3.2) and for no longer hash."""
+
+    def offered(self, config: Config) -> bool:
+        return True
 
     def claims(self, presented: Presented) -> str | None:
         assertion = presented_assertion(presented)

@@ -3,6 +3,7 @@
 import hmac
 
 from carnet.issuer.client_auth.method import Presented
+from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.storage.records import Client
@@ -16,6 +17,9 @@ class ClientSecretPost:
     method = "client_secret_post"
     serves = SECRET_METHODS
     algorithms = ()
+
+    def offered(self, config: Config) -> bool:
+        return True
 
     def claims(self, presented: Presented) -> str | None:
         return presented.parameters.require("client_id") if "client_secret" in presented.parameters else None

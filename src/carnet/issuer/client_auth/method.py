@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
 from carnet.issuer.storage.records import Client
+from carnet.jose.client_certificates import ClientCertificate
 from carnet.oauth.parameters import Parameters
 
 
@@ -19,6 +21,8 @@ class Presented:
     authorization: str | None = field(repr=False)
     """The Authorization header."""
     parameters: Parameters
+    certificate: ClientCertificate | None = None
+    """Of its TLS handshake."""
 
 
 class ClientAuthentication(Protocol):
@@ -34,6 +38,9 @@ class ClientAuthentication(Protocol):
     @property
     def serves(self) -> tuple[str, ...]:
         """The registered `token_endpoint_auth_method`s whose clients may use it."""
+
+    def offered(self, config: Config) -> bool:
+        """Whether the settings make it work."""
 
     def claims(self, presented: Presented) -> str | None:
         """The client_id that the request claims by this method; None: it does not use it.

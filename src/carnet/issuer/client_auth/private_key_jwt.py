@@ -4,6 +4,7 @@ from carnet.issuer import fapi
 from carnet.issuer.client_auth.assertion import check_assertion, presented_assertion
 from carnet.issuer.client_auth.method import Presented, UnprovedError
 from carnet.issuer.client_keys import ALGORITHMS
+from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import EgressError
 from carnet.issuer.storage.records import Client
@@ -14,6 +15,9 @@ class PrivateKeyJwt:
     method = "private_key_jwt"
     serves = ("private_key_jwt",)
     algorithms = ALGORITHMS
+
+    def offered(self, config: Config) -> bool:
+        return True
 
     def claims(self, presented: Presented) -> str | None:
         assertion = presented_assertion(presented)

@@ -95,5 +95,7 @@ def _lifetime(parameters: Parameters) -> int:
 
 
 ENDPOINTS = (
-    Endpoint("/backchannel_authentication", ("POST",), answer, metadata="backchannel_authentication_endpoint"),
+    Endpoint(
+        "/backchannel_authentication", ("POST",), answer, metadata="backchannel_authentication_endpoint", mtls=True
+    ),
 )

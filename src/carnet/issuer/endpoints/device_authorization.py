@@ -56,5 +56,7 @@ async def answer(request: Request, desk: Desk) -> Response:
 
 
 ENDPOINTS = (
-    Endpoint("/device_authorization", ("POST",), answer, metadata="device_authorization_endpoint", cors="clients"),
+    Endpoint(
+        "/device_authorization", ("POST",), answer, metadata="device_authorization_endpoint", cors="clients", mtls=True
+    ),
 )

@@ -68,4 +68,6 @@ def _bound(parameters: Parameters, proof: Dpop | None) -> Parameters:
     return parameters
 
 
-ENDPOINTS = (Endpoint("/par", ("POST",), answer, metadata="pushed_authorization_request_endpoint", cors="clients"),)
+ENDPOINTS = (
+    Endpoint("/par", ("POST",), answer, metadata="pushed_authorization_request_endpoint", cors="clients", mtls=True),
+)

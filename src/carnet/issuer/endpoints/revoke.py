@@ -55,4 +55,4 @@ def _foreign() -> InvalidRequestError:
     return InvalidRequestError("The token was not issued to this client.")
 
 
-ENDPOINTS = (Endpoint("/revoke", ("POST",), answer, metadata="revocation_endpoint", cors="clients"),)
+ENDPOINTS = (Endpoint("/revoke", ("POST",), answer, metadata="revocation_endpoint", cors="clients", mtls=True),)

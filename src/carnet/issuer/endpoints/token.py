@@ -9,6 +9,7 @@ from carnet.issuer.answers import json_answer, read_form
 from carnet.issuer.approval import Authorization
 from carnet.issuer.binding import bind
 from carnet.issuer.client_auth import authenticate
+from carnet.issuer.client_certificate import client_certificate
 from carnet.issuer.desk import Desk
 from carnet.issuer.dpop import nonce, requests_proof
 from carnet.issuer.endpoint import Endpoint
@@ -21,7 +22,8 @@ from carnet.issuer.rotation import settle
 from carnet.issuer.storage.records import Client
 from carnet.oauth import authorization_details, scope
 from carnet.oauth.authorization_details import Details
-from carnet.oauth.dpop import NONCE_HEADER, SCHEME
+from carnet.oauth.confirmation import token_type
+from carnet.oauth.dpop import NONCE_HEADER
 from carnet.oauth.errors import (
     InvalidGrantError,
     InvalidTargetError,
@@ -37,12 +39,13 @@ async def answer(request: Request, desk: Desk) -> Response:
     parameters = await read_form(request)
     proof = await requests_proof(request, parameters, desk)
     client = await authenticate(request, parameters, desk)
+    certificate = client_certificate(request, desk.config)
     grant = _grant(parameters, client)
     authorization = await grant.redeem(grant.read(parameters), client, desk)
     granted = _bounded_scope(authorization, client)
     audience = _bounded_audience(parameters, authorization, client, granted, desk)
     details = _bounded_details(parameters, authorization, client)
-    confirmation = await bind(proof, authorization, client, desk)
+    confirmation = await bind(proof, certificate, authorization, client, desk)
     bounds = Bounds(scope=granted, audience=audience, details=details, confirmation=confirmation)
     minted = await mint(authorization, client, desk, bounds)
     refresh_token = await _commit(authorization, minted, client, desk)
@@ -117,10 +120,10 @@ async def _take_part(authorization: Authorization, client: Client, desk: Desk) -
 
 
 def _tokens(minted: Minted, authorization: Authorization, refresh_token: Opaque | None, bounds: Bounds) -> Response:
-    """RFC 6749 section 5.1, RFC 9396 section 7, RFC 9449 section 5."""
+    """RFC 6749 section 5.1, RFC 8705 section 3, RFC 9396 section 7, RFC 9449 section 5."""
     document: dict[str, Any] = {
         "access_token": minted.access_token,
-        "token_type": SCHEME if bounds.confirmation is not None else "Bearer",
+        "token_type": token_type(bounds.confirmation),
         "expires_in": minted.expires_in,
         "scope": scope.join(minted.scope),
     }
@@ -135,4 +138,4 @@ def _tokens(minted: Minted, authorization: Authorization, refresh_token: Opaque 
     return json_answer(document)
 
 
-ENDPOINTS = (Endpoint("/token", ("POST",), answer, metadata="token_endpoint", cors="clients"),)
+ENDPOINTS = (Endpoint("/token", ("POST",), answer, metadata="token_endpoint", cors="clients", mtls=True),)
