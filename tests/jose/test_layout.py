@@ -56,6 +56,9 @@ def test_what_explains_tokens_is_loaded_on_demand_and_nothing_else_is_there():
 
 NOT_TO_START_WITH = {
     "asyncio",
+    "carnet.jose.algorithms.hmac",
+    "carnet.jose.algorithms.mldsa",
+    "carnet.jose.algorithms.rsa",
     "carnet.jose.certificates",
     "carnet.jose.encryption_keys",
     "carnet.jose.inspection",
@@ -75,16 +78,34 @@ NOT_TO_START_WITH = {
 
 def test_a_program_that_signs_and_verifies_loads_no_more_than_it_needs():
     program = """
-import sys
 from carnet.jose import JwtVerifier, KeySet, SigningKey, sign_jwt
 key = SigningKey.from_jwk(SigningKey.generate("ES256").to_jwk(), alg="ES256")
 keys = KeySet.from_jwks({"keys": [key.public().to_jwk()]}, algorithms=("ES256",))
 verifier = JwtVerifier(keys=keys, algorithms=("ES256",), issuer="a", audience="b", typ="at+jwt", required=())
 verifier.verify(sign_jwt({"iss": "a", "aud": "b"}, key, typ="at+jwt"), at=0)
-print(*sys.modules)
 """
-    loaded = set(
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    )
-    assert "carnet.jose.jwt" in loaded
+    loaded = loaded_by(program)
+    assert "carnet.jose.algorithms.ecdsa" in loaded
     assert sorted(loaded & NOT_TO_START_WITH) == []
+
+
+def loaded_by(program):
+    """The modules that a fresh interpreter has then."""
+    command = [sys.executable, "-c", f"{program}\nimport sys; print(*sys.modules)"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_the_import_alone_loads_neither_the_parser_nor_an_algorithm():
+    loaded = loaded_by("import carnet.jose")
+    assert "carnet.jose.jwt" in loaded
+    assert sorted(name for name in loaded if "msgspec" in name or "primitives.asymmetric" in name) == []
+    families = {f"carnet.jose.algorithms.{path.stem}" for path in (JOSE / "algorithms").glob("[!_]*.py")}
+    assert loaded & families == {"carnet.jose.algorithms.signature"}
+
+
+def test_a_verifier_has_loaded_all_that_it_works_with_before_the_first_token():
+    verifier = """
+from carnet.jose import JwtVerifier, KeySet
+verifier = JwtVerifier(keys=KeySet(()), algorithms=("ES256",), issuer="a", audience="b", typ="at+jwt")
+"""
+    assert {"msgspec.json", "carnet.jose.algorithms.ecdsa"} <= loaded_by(verifier)

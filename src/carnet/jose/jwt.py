@@ -21,7 +21,7 @@ from carnet.jose.jws import allowed, check_signature, encode_header, split_compa
 from carnet.jose.key_set import KeySet
 from carnet.jose.keys import SigningKey
 from carnet.jose.recent_tokens import Entry, RecentTokens
-from carnet.jose.strict_json import JsonObject, encode_object, parse_object
+from carnet.jose.strict_json import JsonObject, encode_object, parse_object, prepare
 from carnet.jose.verified import Verified, verified
 
 MAX_TOKEN_LENGTH = 8 * 1024
@@ -106,6 +106,7 @@ class JwtVerifier:
             raise ValueError("A verifier needs an issuer, an audience and a type; there is no default.")
         if leeway < 0 or cache_size < 0 or not 0 < max_length <= ABSOLUTE_MAX_TOKEN_LENGTH:
             raise ValueError(f"leeway and cache_size are at least 0, max_length is 1 to {ABSOLUTE_MAX_TOKEN_LENGTH}.")
+        prepare()
         self._keys = keys
         self._algorithms = allowed(algorithms)
         self._issuer = issuer
