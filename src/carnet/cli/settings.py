@@ -21,6 +21,8 @@ OTHER_VARIABLES = (SECRET_KEY, "CARNET_CONFIG")
 """Variables that are no settings of `Config`. Those that begin with CARNET_DEMO_ belong to the demo's programs."""
 
 _LISTS = ("trusted_proxies", "scopes", "authorization_details_types")
+_TABLES = ("lifetimes", "define", "clients")
+"""Of these, `lifetimes` alone can come from variables: the others are whole documents."""
 _PATHS = ("data", "tls_cert", "tls_key")
 
 
@@ -94,7 +96,7 @@ def _from_file(arguments: argparse.Namespace, environ: Mapping[str, str]) -> dic
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    names = {f"{PREFIX}{field.upper()}": field for field in Config.__struct_fields__ if field != "lifetimes"}
+    names = {f"{PREFIX}{field.upper()}": field for field in Config.__struct_fields__ if field not in _TABLES}
     lifetimes = {f"{PREFIX}LIFETIMES_{field.upper()}": field for field in Lifetimes.__struct_fields__}
     given = {name for name in environ if name.startswith(PREFIX) and not name.startswith("CARNET_DEMO_")}
     _refuse_unknown(given, (*names, *lifetimes, *OTHER_VARIABLES), "The environment", "")

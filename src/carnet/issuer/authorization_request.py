@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from starlette.responses import Response
 
 from carnet.ambient import Instant
+from carnet.issuer.catalogue import Catalogue
 from carnet.issuer.desk import Desk
+from carnet.issuer.envelope import Envelope, envelope
 from carnet.issuer.fapi import wants_signed_responses
-from carnet.issuer.person_claims import scope_for
 from carnet.issuer.presented_tokens import hinted
 from carnet.issuer.refusals import RefusalError
 from carnet.issuer.response_modes import RESPONSE_MODES
 from carnet.issuer.response_modes.jwt import sign_response
 from carnet.issuer.response_modes.mode import ResponseMode
 from carnet.issuer.storage.records import Client
-from carnet.jose import SigningKey
 from carnet.oauth import acr, authorization_details, claims_request, pkce, redirect_uri, scope
 from carnet.oauth.authorization_details import Details
 from carnet.oauth.claims_request import ClaimsRequest
@@ -50,15 +50,16 @@ class ReturnAddress:
     state: str | None
     mode: ResponseMode
     issuer: str
-    key: SigningKey
+    envelope: Envelope | None
+    """Of a response that the mode signs."""
     arrived_at: Instant
 
     def answer(self, **fields: str) -> Response:
         """RFC 6749 section 4.1.2, RFC 9207 section 2: with the request's `state` and our `iss`, signed where the mode says so."""
         state = {} if self.state is None else {"state": self.state}
         fields = {**fields, **state, "iss": self.issuer}
-        if self.mode.signed:
-            fields = sign_response(fields, client_id=self.client.client_id, key=self.key, at=self.arrived_at)
+        if self.envelope is not None:
+            fields = sign_response(fields, client_id=self.client.client_id, envelope=self.envelope, at=self.arrived_at)
         return self.mode.answer(self.redirect_uri, fields)
 
     def refuse(self, error: OAuthError) -> Response:
@@ -108,9 +109,16 @@ async def return_address(parameters: Parameters, desk: Desk) -> ReturnAddress:
         state=parameters.get("state"),
         mode=mode,
         issuer=desk.config.issuer,
-        key=await desk.keyring.signing_key(),
+        envelope=await _envelope(client, desk) if mode.signed else None,
         arrived_at=desk.ambient.now(),
     )
+
+
+async def _envelope(client: Client, desk: Desk) -> Envelope:
+    try:
+        return await envelope("authorization", client, desk)
+    except OAuthError as error:  # without it nothing can be sent back
+        raise RefusalError(400, "bad_request", why=str(error)) from None
 
 
 async def authorization_request(parameters: Parameters, back: ReturnAddress, desk: Desk) -> AuthorizationRequest:
@@ -133,7 +141,7 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
     claims = claims_request.parse(parameters.get("claims")) if scope.OPENID in asked else claims_request.NOTHING
     return AuthorizationRequest(
         back=back,
-        scope=_with_claims(asked, claims, back.client),
+        scope=_with_claims(asked, claims, back.client, await desk.definitions.current()),
         audience=asked_audience(parameters, back.client),
         code_challenge=_code_challenge(parameters, asked, back.client),
         nonce=parameters.get("nonce"),
@@ -180,13 +188,13 @@ def asked_scope(parameters: Parameters, client: Client) -> Scope:
     return scope.narrow(asked, allowed)
 
 
-def _with_claims(asked: Scope, claims: ClaimsRequest, client: Client) -> Scope:
+def _with_claims(asked: Scope, claims: ClaimsRequest, client: Client, catalogue: Catalogue) -> Scope:
     """OpenID Connect Core section 5.5: a single claim is asked for, allowed and shown as the scope value that it belongs to.
 
     One that the client may not have is left out: no claim is worth an error.
     """
     allowed = scope.parse(client.scope)
-    wanted = scope_for((*claims.id_token, *claims.userinfo))
+    wanted = catalogue.scope_for((*claims.id_token, *claims.userinfo))
     return tuple(dict.fromkeys((*asked, *(value for value in wanted if value in allowed))))
 
 

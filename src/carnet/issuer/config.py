@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from carnet.issuer.definition import Defined
 from carnet.oauth.mtls import HeaderName
 
 SIGNING_ALGORITHMS = ("ES256", "ES384", "ES512", "RS256", "PS256", "Ed25519")
@@ -31,6 +32,8 @@ class Lifetimes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     session_idle: int = 12 * 3_600
     session: int = 14 * 86_400
     invitation: int = 86_400
+    event: int = 400 * 86_400
+    """A line of the audit trail."""
     key_publication: int = 600
     """A new signing key is published for so long before it signs: the key set's max-age and a margin."""
     key_acknowledgement: int = 3_600
@@ -77,6 +80,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many guards and relays may listen to the revocation feed of one node at once."""
     revocation_listeners_per_address: int = 1_000
     """How many of them from one address (of IPv6, from one /64)."""
+    define: Defined = Defined()
+    """Scope values, claims and audiences (`definition.py`); further ones are in the store."""
     lifetimes: Lifetimes = Lifetimes()
 
     @property

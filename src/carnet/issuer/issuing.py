@@ -7,6 +7,7 @@ import msgspec
 from carnet.ambient import Instant, lapsed
 from carnet.issuer.approval import Authorization, Confirmation, Derived, Person
 from carnet.issuer.desk import Desk
+from carnet.issuer.envelope import envelope
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.person_claims import chosen
 from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN
@@ -48,7 +49,7 @@ class Bounds:
     details: Details = ()
     """RFC 9396."""
     confirmation: Confirmation | None = None
-    """The key that the request has proved."""
+    """The key or the certificate that the request has proved."""
 
 
 async def mint(authorization: Authorization, client: Client, desk: Desk, bounds: Bounds) -> Minted:
@@ -58,7 +59,7 @@ async def mint(authorization: Authorization, client: Client, desk: Desk, bounds:
         InvalidGrantError: the account is disabled or gone, or the session has ended or run out.
     """
     now = desk.ambient.now()
-    lifetime = _access_token_lifetime(client, desk)
+    lifetime = await _access_token_lifetime(client, bounds.audience, desk)
     key = await desk.keyring.signing_key()
     token = AccessToken(
         issuer=desk.config.issuer,
@@ -96,7 +97,7 @@ async def mint(authorization: Authorization, client: Client, desk: Desk, bounds:
         access_token=signed,
         expires_in=lifetime,
         scope=bounds.scope,
-        id_token=_id_token(authorization, person, account, client, desk, access_token=signed, key=key)
+        id_token=await _id_token(authorization, person, account, client, desk, access_token=signed)
         if OPENID in bounds.scope
         else None,
         successor=_successor(_rebound(person, client, bounds.confirmation), client, desk, ends_at=ends_at)
@@ -109,10 +110,12 @@ def _sign(token: AccessToken, key: SigningKey) -> str:
     return sign_jwt(token.claims(), key, typ=access_token.TYP)
 
 
-def _access_token_lifetime(client: Client, desk: Desk) -> int:
-    """Seconds: the client's own, within what revocation entries outlive, or the issuer's default."""
+async def _access_token_lifetime(client: Client, audience: tuple[str, ...], desk: Desk) -> int:
+    """Seconds: the client's own or the issuer's default, within what revocation entries outlive and what the audiences say."""
     default = desk.config.lifetimes.access_token
-    return min(client.access_token_lifetime or default, max(default, LONGEST_ACCESS_TOKEN))
+    lifetime = min(client.access_token_lifetime or default, max(default, LONGEST_ACCESS_TOKEN))
+    limit = (await desk.definitions.current()).lifetime(audience)
+    return lifetime if limit is None else min(lifetime, limit)
 
 
 async def _derived(derived: Derived, token: AccessToken, key: SigningKey, desk: Desk) -> Minted:
@@ -161,7 +164,7 @@ async def _live_session(sid: str, desk: Desk, *, at: Instant) -> Session:
     return session
 
 
-def _id_token(
+async def _id_token(
     authorization: Authorization,
     person: Person,
     account: Account,
@@ -169,8 +172,8 @@ def _id_token(
     desk: Desk,
     *,
     access_token: str,
-    key: SigningKey,
 ) -> str:
+    own = await envelope("id_token", client, desk)
     now = desk.ambient.now()
     token = IdToken(
         issuer=desk.config.issuer,
@@ -181,14 +184,17 @@ def _id_token(
         sign_in=person.approval.sign_in,
         nonce=authorization.nonce,
         sid=person.sid,
-        access_token_hash=id_token.at_hash(access_token, key.alg),
-        person=chosen(account, person.approval.id_token_claims, person.approval.scope),
+        access_token_hash=id_token.at_hash(access_token, own.key.alg),
+        person=chosen(account, person.approval.id_token_claims, person.approval.scope, await desk.definitions.current()),
     )
-    return sign_jwt(token.claims(), key, typ=id_token.TYP)
+    return own.close(token.claims(), typ=id_token.TYP)
 
 
 def _rebound(person: Person, client: Client, confirmation: Confirmation | None) -> Person:
-    """RFC 9449 section 5: a public client's refresh token is bound to its key; another's to the client's authentication."""
+    """RFC 8705 section 4, RFC 9449 section 5: a public client's refresh token is bound as its access token is.
+
+    Another client's is bound to the client's authentication.
+    """
     bound = dict(confirmation) if confirmation is not None and client.public else None
     return replace(person, approval=msgspec.structs.replace(person.approval, confirmation=bound))
 

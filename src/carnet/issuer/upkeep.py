@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from carnet.ambient import Ambient
+from carnet.issuer.config import Config
 from carnet.issuer.storage.ports import Store
 
 INTERVAL = 30.0
@@ -15,11 +16,14 @@ PAUSE = 0.1
 log = logging.getLogger("carnet.upkeep")
 
 
-async def sweep_forever(store: Store, ambient: Ambient) -> None:
+async def sweep_forever(store: Store, config: Config, ambient: Ambient) -> None:
     """Sweep until cancelled; what fails is tried again in the next round."""
     while True:
         try:
-            more = await store.sweep(at=ambient.now(), limit=STEP) >= STEP
+            now = ambient.now()
+            gone = await store.sweep(at=now, limit=STEP)
+            old = await store.events.sweep(before=now - config.lifetimes.event, limit=STEP)
+            more = max(gone, old) >= STEP
         except Exception:
             log.exception("Expired rows could not be deleted; it is tried again.")
             more = False

@@ -8,10 +8,10 @@ from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters
 from carnet.issuer.decisions import record
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
-from carnet.issuer.endpoints.consent import described
 from carnet.issuer.http_security import written_address
 from carnet.issuer.login.returning import sign_in_url
 from carnet.issuer.refusals import RefusalError, SeeOtherError, page
+from carnet.issuer.scope_sentences import scope_sentences
 from carnet.issuer.storage.records import Account, Session
 
 PURPOSE = "approvals"
@@ -24,10 +24,9 @@ NOTICES = ("approved", "denied")
 async def show(request: Request, desk: Desk) -> Response:
     seen = await visit(request, desk)
     account, _ = _who(desk, seen)
-    text = desk.pages.text(request)
     done = link_parameters(request).get("done")
     waiting = [
-        (one, client, [(name, described(text, name)) for name in one.asked.scope])
+        (one, client, await scope_sentences(request, desk, one.asked.scope))
         for one in await backchannel_requests.waiting_for(desk, account.subject)
         if (client := await desk.store.clients.get(one.asked.client_id)) is not None
     ]

@@ -12,8 +12,8 @@ from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.flow import Flow, open_flow, resume_url
 from carnet.issuer.http_security import written_address
-from carnet.issuer.pages import Text
 from carnet.issuer.refusals import RefusalError, SeeOtherError, page
+from carnet.issuer.scope_sentences import scope_sentences
 from carnet.issuer.storage.records import Account, Consent, Event
 from carnet.oauth.errors import AccessDeniedError, OAuthError
 from carnet.oauth.parameters import Parameters
@@ -26,7 +26,6 @@ async def show(request: Request, desk: Desk) -> Response:
     seen = await visit(request, desk)
     given = link_parameters(request)
     account, _, asked = await _waiting(seen, given, desk)
-    text = desk.pages.text(request)
     return desk.pages.render(
         request,
         "consent",
@@ -35,7 +34,7 @@ async def show(request: Request, desk: Desk) -> Response:
         flow=given.get("flow"),
         client=asked.back.client,
         account=account,
-        scopes=[(name, described(text, name)) for name in asked.scope],
+        scopes=await scope_sentences(request, desk, asked.scope),
         details=[(one["type"], _written(one)) for one in asked.authorization_details],
         redirect_uri=asked.back.redirect_uri,
     )
@@ -93,14 +92,6 @@ def _plain(value: object) -> str:
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return ", ".join(value)
     return msgspec.json.encode(value).decode()
-
-
-def described(text: Text, name: str) -> str:
-    """What a scope value means, from the catalogue; one of the deployment's own has only its name."""
-    try:
-        return text(f"scope.{name}")
-    except KeyError:
-        return name
 
 
 async def _note(name: str, asked: AuthorizationRequest, account: Account, request: Request, desk: Desk) -> None:

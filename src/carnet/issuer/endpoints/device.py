@@ -12,10 +12,10 @@ from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters
 from carnet.issuer.decisions import record
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
-from carnet.issuer.endpoints.consent import described
 from carnet.issuer.http_security import address_block, client_address, written_address
 from carnet.issuer.login.returning import sign_in_url
 from carnet.issuer.refusals import RefusalError, SeeOtherError, page
+from carnet.issuer.scope_sentences import scope_sentences
 from carnet.issuer.storage.records import Account, Session
 from carnet.oauth import user_code
 from carnet.oauth.parameters import Parameters
@@ -53,7 +53,6 @@ async def enter(request: Request, desk: Desk) -> Response:
     client = await desk.store.clients.get(asked.client_id) if asked is not None else None
     if code is None or asked is None or client is None:
         return _form(request, desk, seen, code=typed, error="device.not_valid")
-    text = desk.pages.text(request)
     return desk.pages.render(
         request,
         "device_confirm",
@@ -61,7 +60,7 @@ async def enter(request: Request, desk: Desk) -> Response:
         code=user_code.written(code),
         client=client,
         account=account,
-        scopes=[(name, described(text, name)) for name in asked.scope],
+        scopes=await scope_sentences(request, desk, asked.scope),
         asked=asked,
     )
 

@@ -11,7 +11,8 @@ _HEADERS = {"Cache-Control": "public, max-age=300"}
 
 
 async def answer(_request: Request, desk: Desk) -> Response:
-    return json_answer(desk.metadata, headers=_HEADERS)
+    defined = (await desk.definitions.current()).metadata(desk.config)
+    return json_answer({**desk.metadata, **defined}, headers=_HEADERS)
 
 
 ENDPOINTS = (

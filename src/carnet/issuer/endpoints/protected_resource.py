@@ -16,7 +16,7 @@ async def answer(_request: Request, desk: Desk) -> Response:
     document = {
         "resource": desk.config.issuer,
         "authorization_servers": [desk.config.issuer],
-        "scopes_supported": desk.metadata["scopes_supported"],
+        "scopes_supported": (await desk.definitions.current()).metadata(desk.config)["scopes_supported"],
         "bearer_methods_supported": ["header", "body"],
         "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
     }

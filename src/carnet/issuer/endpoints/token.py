@@ -44,6 +44,7 @@ async def answer(request: Request, desk: Desk) -> Response:
     authorization = await grant.redeem(grant.read(parameters), client, desk)
     granted = _bounded_scope(authorization, client)
     audience = _bounded_audience(parameters, authorization, client, granted, desk)
+    granted = (await desk.definitions.current()).belonging(granted, audience)
     details = _bounded_details(parameters, authorization, client)
     confirmation = await bind(proof, certificate, authorization, client, desk)
     bounds = Bounds(scope=granted, audience=audience, details=details, confirmation=confirmation)

@@ -109,11 +109,17 @@ class Pages:
 
     def _language(self, request: Request) -> str:
         """RFC 4647 section 3.4: the first of the reader's languages that there is a catalogue for."""
-        for wanted in request.headers.get("accept-language", "")[:200].split(","):
-            tag = wanted.partition(";")[0].strip().lower().partition("-")[0]
+        for wanted in wanted_languages(request):
+            tag = wanted.partition("-")[0]
             if tag in LANGUAGES:
                 return tag
         return LANGUAGES[0]
+
+
+def wanted_languages(request: Request) -> list[str]:
+    """RFC 9110 section 12.5.4: the reader's languages in the order in which they are named, in lower case."""
+    header = request.headers.get("accept-language", "")[:200]
+    return [tag for wanted in header.split(",") if (tag := wanted.partition(";")[0].strip().lower())]
 
 
 def _catalogue(language: str) -> Mapping[str, str]:

@@ -2,12 +2,12 @@
 
 import msgspec
 
+from carnet.issuer.definition import KINDS, Definition
 from carnet.issuer.storage.ports import AlreadyExistsError, StaleError
-from carnet.issuer.storage.records import AudienceDefinition, ClaimDefinition, Definition, ScopeDefinition
 from carnet.issuer.storage.statements import Group, Statement, Verb, scanning, writing
 
 _DECODERS: dict[str, msgspec.json.Decoder[Definition]] = {
-    kind.kind: msgspec.json.Decoder(kind) for kind in (ScopeDefinition, ClaimDefinition, AudienceDefinition)
+    kind.kind: msgspec.json.Decoder(kind) for kind in KINDS
 }
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from carnet.ambient import Instant
+from carnet.issuer.definition import Definition
 from carnet.issuer.storage.records import (
     Account,
     Artifact,
     ArtifactKind,
     Client,
     Consent,
-    Definition,
     Digest,
     Event,
     Participant,

@@ -1,6 +1,6 @@
 """The records that the issuer keeps, as frozen values. Secrets are kept as digests or sealed, and do not print."""
 
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -95,6 +95,21 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the assertions with which it authenticates; None: any that is allowed."""
     request_object_signing_alg: str | None = None
     """Of its signed requests (RFC 9101); None: any that is allowed."""
+    id_token_signed_response_alg: str | None = None
+    """What it gets, signed with which algorithm and encrypted how (`envelope.py`); None: as the issuer signs, and not encrypted."""
+    id_token_encrypted_response_alg: str | None = None
+    id_token_encrypted_response_enc: str | None = None
+    userinfo_signed_response_alg: str | None = None
+    userinfo_encrypted_response_alg: str | None = None
+    userinfo_encrypted_response_enc: str | None = None
+    introspection_signed_response_alg: str | None = None
+    introspection_encrypted_response_alg: str | None = None
+    introspection_encrypted_response_enc: str | None = None
+    authorization_signed_response_alg: str | None = None
+    authorization_encrypted_response_alg: str | None = None
+    authorization_encrypted_response_enc: str | None = None
+    request_object_encryption_alg: str | None = None
+    request_object_encryption_enc: str | None = None
     require_signed_request_object: bool = False
     """RFC 9101 section 10.5."""
     require_pushed_authorization_requests: bool = False
@@ -298,42 +313,6 @@ class Stream(Struct, frozen=True, kw_only=True):
     name: str
     key: bytes
     """Of the marks' hash (`carnet.feed.entries`); whoever follows the feed gets it."""
-
-
-class ScopeDefinition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """RFC 6749 section 3.3: what a scope value means."""
-
-    kind: ClassVar[str] = "scope"
-    name: str
-    description: dict[str, str] = {}
-    """What people read on the consent page, by language (RFC 5646): `{"en": "See your orders"}`."""
-    claims: tuple[str, ...] = ()
-    """OpenID Connect Core section 5.4: the claims of a person that it shows."""
-
-
-class ClaimDefinition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """OpenID Connect Core section 5.1.2: a claim of a person beyond those that Carnet knows by itself."""
-
-    kind: ClassVar[str] = "claim"
-    name: str
-    attribute: str
-    """The account's attribute that it tells."""
-
-
-class AudienceDefinition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """RFC 8707: a resource server, under the name that its tokens have in `aud`."""
-
-    kind: ClassVar[str] = "audience"
-    name: str
-    description: str = ""
-    """For administrators."""
-    scopes: tuple[str, ...] = ()
-    """The scope values that are its own: no token that is for other resource servers alone has them."""
-    access_token_lifetime: int | None = None
-    """Seconds; no token that is for it lives longer."""
-
-
-Definition: TypeAlias = ScopeDefinition | ClaimDefinition | AudienceDefinition
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):

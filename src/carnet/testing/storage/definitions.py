@@ -3,8 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
+from carnet.issuer.definition import AudienceDefinition, ClaimDefinition, ScopeDefinition
 from carnet.issuer.storage.ports import AlreadyExistsError, StaleError, Store
-from carnet.issuer.storage.records import AudienceDefinition, ClaimDefinition, ScopeDefinition
 
 SCOPE = ScopeDefinition(name="orders", description={"en": "See your orders"}, claims=("department",))
 CLAIM = ClaimDefinition(name="department", attribute="department")
