@@ -21,7 +21,14 @@ OTHER_VARIABLES = (SECRET_KEY, "CARNET_CONFIG")
 """Variables that are no settings of `Config`. Those that begin with CARNET_DEMO_ belong to the demo's programs."""
 
 _LISTS = ("trusted_proxies", "scopes", "authorization_details_types")
-_TABLES = ("lifetimes", "define", "clients")
+_TABLES = (
+    "lifetimes",
+    "define",
+    "clients",
+    "client_documents",
+    "registration_policies",
+    "software_statement_issuers",
+)
 """Of these, `lifetimes` alone can come from variables: the others are whole documents."""
 _PATHS = ("data", "tls_cert", "tls_key")
 

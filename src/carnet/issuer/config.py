@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from carnet.issuer import admission
+from carnet.issuer.admission import ClientDocuments, RegistrationPolicy, StatementIssuer
 from carnet.issuer.definition import Defined
 from carnet.oauth.mtls import HeaderName
 
@@ -74,6 +76,14 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """RFC 9396 section 10: the types that clients may be registered for."""
     client_registration: bool = False
     """Whether clients that bring an initial access token may register themselves (RFC 7591)."""
+    client_documents: ClientDocuments | None = None
+    """Whose client ID metadata documents are taken (draft-ietf-oauth-client-id-metadata-document); None: nobody's."""
+    registration_policies: dict[str, RegistrationPolicy] = {}
+    """RFC 7591: what clients may become that register themselves, under names."""
+    software_statement_issuers: tuple[StatementIssuer, ...] = ()
+    """RFC 7591 section 2.3: whose statements about clients are believed; none: statements are refused."""
+    require_resource: bool = False
+    """RFC 8707: whether every client has to say which of its audiences a token is for."""
     roles_take_back: bool = False
     """Whether a change of somebody's roles takes back their access tokens, instead of being seen at the next refresh."""
     revocation_listeners: int = 10_000
@@ -175,6 +185,10 @@ def check(config: Config) -> Config:
         raise ConfigError("several workers need PostgreSQL (--database): SQLite has one writer.")
     if min(config.revocation_listeners, config.revocation_listeners_per_address) < 1:
         raise ConfigError("revocation_listeners and revocation_listeners_per_address are at least 1.")
+    try:
+        admission.check(config.client_documents, config.registration_policies, config.software_statement_issuers)
+    except admission.AdmissionError as error:
+        raise ConfigError(str(error)) from None
     for name in Lifetimes.__struct_fields__:
         if getattr(config.lifetimes, name) < 1:
             raise ConfigError(f"lifetimes.{name} is at least one second.")
