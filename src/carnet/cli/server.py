@@ -1,5 +1,6 @@
 """How a command serves an application over HTTP: it says that it listens once it does, and stops without cutting anybody off."""
 
+import gc
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +95,19 @@ def serve(listening: Listening, load: Callable[[], Any], lines: Sequence[str]) -
         workers_kill_timeout=GRACE,
     )
     try:
-        server.serve(target_loader=load, wrap_loader=False)
+        server.serve(target_loader=partial(_settled, load), wrap_loader=False)
     except SystemExit as end:
         if end.code:
             raise CommandError("the server ended because a worker failed; its reason stands above.") from None
     return 0
+
+
+def _settled(load: Callable[[], Any]) -> Any:
+    """The application of a worker. What is there before the first request stays: the collector need not look at it again."""
+    application = load()
+    gc.collect()
+    gc.freeze()
+    return application
 
 
 def end_with_parent() -> None:

@@ -53,6 +53,7 @@ from carnet.issuer.endpoints import (
 )
 from carnet.issuer.http_security import SecurityMiddleware
 from carnet.issuer.keyring import Keyring
+from carnet.issuer.literal_paths import LiteralPaths
 from carnet.issuer.logout_notices import tell_forever
 from carnet.issuer.metadata import describe
 from carnet.issuer.pages import Pages
@@ -173,9 +174,13 @@ def create_app(
             desk.passwords.close()
             await desk.store.close()
 
+    routes = _routes(config, served(config))
     return Starlette(
-        routes=_routes(config, served(config)),
-        middleware=[Middleware(SecurityMiddleware, config=config, aliased=_aliased(config))],
+        routes=routes,
+        middleware=[
+            Middleware(SecurityMiddleware, config=config, aliased=_aliased(config)),
+            Middleware(LiteralPaths, routes=routes),
+        ],
         exception_handlers={Exception: _broken},
         lifespan=lifespan,
     )

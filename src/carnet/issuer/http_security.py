@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,6 +32,16 @@ HEADERS = (
 )
 STRICT_TRANSPORT_SECURITY = "max-age=31536000"
 """RFC 6797 section 6.1: one year, and this host alone: its neighbours are not ours to speak for."""
+
+
+def _raw(headers: Iterable[tuple[str, str]]) -> dict[bytes, bytes]:
+    """Headers as ASGI has them: bytes, the names in lower case."""
+    return {name.lower().encode("ascii"): value.encode("ascii") for name, value in headers}
+
+
+_STRICT = ("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY)
+_DEFAULTS = _raw((("Content-Security-Policy", CONTENT_SECURITY_POLICY), ("Cache-Control", "no-store")))
+"""Of answers that say nothing of their own."""
 
 _HEALTH = "/health/"
 _COOKIES = "carnet.cookies"
@@ -116,6 +126,7 @@ class SecurityMiddleware:
         self._host = urlsplit(config.issuer).netloc.lower()
         self._hosts = ([self._host], [f"{self._host}:{443 if config.secure else 80}"])
         alias = urlsplit(config.mtls_base or "").netloc.lower()
+        self._always = _raw((*HEADERS, _STRICT) if config.secure else HEADERS)
         self._alias_hosts = ([alias], [f"{alias}:443"]) if alias else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -165,15 +176,14 @@ class SecurityMiddleware:
         return [scheme.strip().lower() for scheme in connection.headers.getlist("x-forwarded-proto")] == ["https"]
 
     def _dress(self, message: MutableMapping[str, Any], scope: Scope) -> None:
-        headers = MutableHeaders(scope=message)
-        for name, value in HEADERS:
-            headers[name] = value
-        headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-        headers.setdefault("Cache-Control", "no-store")
-        if self._config.secure:
-            headers["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
-        for cookie in scope.get(_COOKIES, ()):
-            headers.append("Set-Cookie", cookie)
+        given = [header for header in message.get("headers", ()) if header[0] not in self._always]
+        names = {name for name, _ in given}
+        message["headers"] = [
+            *given,
+            *self._always.items(),
+            *(header for header in _DEFAULTS.items() if header[0] not in names),
+            *((b"set-cookie", cookie.encode("latin-1")) for cookie in scope.get(_COOKIES, ())),
+        ]
 
 
 def _declared_length(headers: Headers) -> int:

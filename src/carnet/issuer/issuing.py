@@ -185,7 +185,9 @@ async def _id_token(
         nonce=authorization.nonce,
         sid=person.sid,
         access_token_hash=id_token.at_hash(access_token, own.key.alg),
-        person=chosen(account, person.approval.id_token_claims, person.approval.scope, await desk.definitions.current()),
+        person=chosen(
+            account, person.approval.id_token_claims, person.approval.scope, await desk.definitions.current()
+        ),
     )
     return own.close(token.claims(), typ=id_token.TYP)
 
@@ -196,6 +198,8 @@ def _rebound(person: Person, client: Client, confirmation: Confirmation | None) 
     Another client's is bound to the client's authentication.
     """
     bound = dict(confirmation) if confirmation is not None and client.public else None
+    if bound == person.approval.confirmation:
+        return person
     return replace(person, approval=msgspec.structs.replace(person.approval, confirmation=bound))
 
 
