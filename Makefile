@@ -9,10 +9,10 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 SHELL := /bin/bash
 
-.PHONY: help demo test lint types bench fuzz lock mutate docs system clean
+.PHONY: help demo test lint types elsewhere bench fuzz lock mutate docs system clean
 
 help:  ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/demo.stamp  ## run the issuer, four services and a shop, with sample users
 	@carnet demo $(ARGS)
@@ -27,6 +27,10 @@ lint: $(VENV)/test.stamp  ## check style and the direction of imports
 
 types: $(VENV)/test.stamp  ## check types, strictly
 	@mypy
+
+elsewhere: $(VENV)/node.stamp  ## run the examples that verify tokens in Node, Go and Java
+	@scripts/need go java
+	@CARNET_TEST_ELSEWHERE="node go java" python -m pytest tests/issuer/test_verify_elsewhere.py $(ARGS)
 
 bench: $(VENV)/bench.stamp  ## measure against peers, in one run
 	@for program in benchmarks/*/*.py; do python $$program $(ARGS) || exit 1; done

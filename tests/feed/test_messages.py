@@ -1,8 +1,10 @@
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from carnet.feed.entries import OUTRIGHT, Entry, pack
+from carnet.feed.entries import OUTRIGHT, Entry, mark, pack
 from carnet.feed.messages import (
     ENTRIES_IN_A_MESSAGE,
     TYP,
@@ -135,3 +137,11 @@ def test_many_entries_are_split_into_messages_that_join_on():
     assert messages[-1].sequence == head
     assert [entry for message in messages for entry in message.entries] == [entry for _, entry in numbered]
     assert split([], stream="one", after=10, sequence=12, issued_at=NOW) == [Message("one", 10, 12, NOW)]
+
+
+def test_the_documented_entry_is_what_is_packed():
+    page = (Path(__file__).parents[2] / "docs/reference/feed-protocol.md").read_text("utf-8")
+    key, name, until, packed = re.search(
+        r"key `([0-9a-f]{32})` the session `([^`]+)`, .* until (\d+), is packed as `([0-9a-f]{32})`", page
+    ).groups()
+    assert pack([Entry(mark("session", name, key=bytes.fromhex(key)), OUTRIGHT, int(until))]).hex() == packed
