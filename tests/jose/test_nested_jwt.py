@@ -54,6 +54,12 @@ def test_what_was_signed_and_encrypted_is_decrypted_and_verified(opened):
     assert (outer["cty"], outer["iss"]) == ("JWT", CLAIMS["iss"])
 
 
+def test_the_outer_header_needs_nothing_from_the_caller(opened):
+    token = sign_then_encrypt(CLAIMS, SIGNING, RECIPIENT.public(), typ="at+jwt", enc=ENC)
+    assert opened(token).claims == CLAIMS
+    assert decrypt_compact(token, [RECIPIENT], enc=[ENC]).header.keys() == {"alg", "enc", "kid", "cty", "epk"}
+
+
 @pytest.mark.parametrize("cty", ["jwt", "Jwt"])
 def test_the_content_type_is_compared_without_regard_to_case(cty, opened):
     assert opened(sealed(sign_jwt(CLAIMS, SIGNING, typ="at+jwt"), cty=cty)).claims == CLAIMS

@@ -238,7 +238,7 @@ def _authenticated(protected: bytes, aad: bytes) -> bytes:
 
 def _string(members: Mapping[str, Any], name: str, *, required: bool = False) -> bytes:
     value = members.get(name, None if required else "")
-    if not isinstance(value, str) or not value.isascii() or (name in members and not value and not required):
+    if not isinstance(value, str) or (name in members and not value and not required):
         raise MalformedError(f"The member {name!r} is not a base64url string (RFC 7516 section 7.2.1).")
     return value.encode()
 

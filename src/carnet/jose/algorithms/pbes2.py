@@ -58,7 +58,7 @@ class Pbes2(KeyWrapping):
         self, material: Secret, encrypted_key: bytes, header: Mapping[str, Any], content: ContentEncryption
     ) -> bytes | None:
         salt, iterations = header.get("p2s"), header.get("p2c")
-        if not isinstance(salt, str) or not isinstance(iterations, int) or isinstance(iterations, bool):
+        if not isinstance(salt, str) or not isinstance(iterations, int):
             return None
         if not FEWEST_ITERATIONS <= iterations <= MOST_ITERATIONS:
             return None
