@@ -96,7 +96,7 @@ async def return_address(parameters: Parameters, desk: Desk) -> ReturnAddress:
         RefusalError: the client is not known, or the redirect URI is not one of its own (rule O1): a page, no redirect.
     """
     client_id, asked = parameters.get("client_id"), parameters.get("redirect_uri")
-    client = await desk.store.clients.get(client_id) if client_id is not None else None
+    client = await desk.directory.find(client_id) if client_id is not None else None
     if client is None:
         raise RefusalError(400, "unknown_client", why=f"client_id {client_id!r}")
     if asked is None or not any(redirect_uri.matches(asked, registered) for registered in client.redirect_uris):

@@ -9,16 +9,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from carnet.issuer import fapi
-from carnet.issuer.client_auth import CLIENT_AUTHENTICATIONS
+from carnet.issuer.client_auth import CLIENT_AUTHENTICATIONS, offered
 from carnet.issuer.client_keys import ALGORITHMS
 from carnet.issuer.client_secrets import seal_secret
 from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import Egress, EgressError
+from carnet.issuer.envelope import CONTENTS, EnvelopeError, check_envelopes, recipient, wishes
 from carnet.issuer.grants import GRANTS
 from carnet.issuer.grants.ciba import GRANT_TYPE as CIBA
 from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 from carnet.issuer.logout_uris import LogoutUriError, check_logout_uris
+from carnet.issuer.mtls_clients import AUTHORITY, SELF_SIGNED, MtlsClientError, check_mtls
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN, entry
 from carnet.issuer.storage.ports import AlreadyExistsError
@@ -33,6 +35,7 @@ PUBLIC = "none"
 
 KEYS = "private_key_jwt"
 SIGNING_SECRET = "client_secret_jwt"
+_SECRETLESS = frozenset({PUBLIC, KEYS, AUTHORITY, SELF_SIGNED})
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _WORD = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")
@@ -57,10 +60,30 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     jwks: dict[str, Any] | None = None
     jwks_uri: str | None = None
     request_object_signing_alg: str | None = None
+    id_token_signed_response_alg: str | None = None
+    id_token_encrypted_response_alg: str | None = None
+    id_token_encrypted_response_enc: str | None = None
+    userinfo_signed_response_alg: str | None = None
+    userinfo_encrypted_response_alg: str | None = None
+    userinfo_encrypted_response_enc: str | None = None
+    introspection_signed_response_alg: str | None = None
+    introspection_encrypted_response_alg: str | None = None
+    introspection_encrypted_response_enc: str | None = None
+    authorization_signed_response_alg: str | None = None
+    authorization_encrypted_response_alg: str | None = None
+    authorization_encrypted_response_enc: str | None = None
+    request_object_encryption_alg: str | None = None
+    request_object_encryption_enc: str | None = None
     require_signed_request_object: bool = False
     require_pushed_authorization_requests: bool = False
     authorization_details_types: tuple[str, ...] = ()
     dpop_bound_access_tokens: bool = False
+    tls_client_certificate_bound_access_tokens: bool = False
+    tls_client_auth_subject_dn: str | None = None
+    tls_client_auth_san_dns: str | None = None
+    tls_client_auth_san_uri: str | None = None
+    tls_client_auth_san_ip: str | None = None
+    tls_client_auth_san_email: str | None = None
     pkce: Literal["required", "or_nonce"] = "required"
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
@@ -68,6 +91,8 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     scope: str | None = None
     """None: the issuer's standard scope values for a client that people sign in to, and none for one of its own."""
     audiences: tuple[str, ...] = ()
+    require_resource: bool = False
+    receives: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     first_party: bool = False
     access_token_lifetime: int | None = None
@@ -107,7 +132,7 @@ def prepared(desk: Desk, asked: Registration) -> Registered:
         ClientError: it cannot be accepted.
     """
     method = asked.token_endpoint_auth_method
-    secret = None if method in {PUBLIC, KEYS} else Opaque.fresh(desk.ambient)
+    secret = None if method in _SECRETLESS else Opaque.fresh(desk.ambient)
     client_id = asked.client_id or fresh_name(desk.ambient).lstrip("-_")
     code_flow = "authorization_code" in asked.grant_types
     people = code_flow or DEVICE_CODE in asked.grant_types or CIBA in asked.grant_types
@@ -144,6 +169,8 @@ async def keep(desk: Desk, client: Client, *, actor: str) -> None:
     except AlreadyExistsError:
         raise ClientError(f"There is a client {client.client_id!r} already: choose another client_id.") from None
     await _note(desk, "client.registered", client, actor, {"client_name": client.client_name})
+    for content in CONTENTS:  # so that keys are published before they sign
+        await desk.keyring.signing_key(wishes(client, content).signed)
 
 
 async def change(desk: Desk, before: Client, after: Client, *, actor: str) -> Client:
@@ -179,7 +206,7 @@ async def rotate_secret(desk: Desk, client: Client, *, actor: str) -> Registered
         StaleError: it was changed meanwhile.
     """
     method = client.token_endpoint_auth_method
-    if method in {PUBLIC, KEYS}:
+    if method in _SECRETLESS:
         raise ClientError(f"{client.client_id!r} is a client of the kind {method}: it has no secret.")
     secret = Opaque.fresh(desk.ambient)
     changed = replace(
@@ -211,11 +238,14 @@ def validated(client: Client, config: Config) -> Client:
         ClientError: says what to do.
     """
     client = fapi.applied(client)
-    if not _CLIENT_ID.fullmatch(client.client_id):
-        raise ClientError(f"client_id {client.client_id!r} is not 1 to 100 letters, digits, dots, dashes, underscores.")
+    if not _CLIENT_ID.fullmatch(client.client_id) and not _is_document_url(client.client_id):
+        raise ClientError(
+            f"client_id {client.client_id!r} is not 1 to 100 letters, digits, dots, dashes, underscores; nor the https URL "
+            "of a document, with a path, to which it could point for other issuers."
+        )
     if not client.client_name.strip() or len(client.client_name) > 100 or not client.client_name.isprintable():
         raise ClientError("A client needs a name of 1 to 100 printable characters.")
-    _check_grants(client)
+    _check_grants(client, config)
     _check_credentials(client)
     if client.pkce == "or_nonce" and (client.public or client.profile is not None):
         raise ClientError("Only a confidential client without a profile may send a nonce in the place of PKCE.")
@@ -225,13 +255,20 @@ def validated(client: Client, config: Config) -> Client:
         fapi.check(client, config)
         check_policies(client, Egress(config))
         check_logout_uris(client, Egress(config))
-    except (fapi.ProfileError, PolicyError, LogoutUriError) as error:
+        check_mtls(client, config)
+        check_envelopes(client)
+    except (fapi.ProfileError, PolicyError, LogoutUriError, MtlsClientError, EnvelopeError) as error:
         raise ClientError(str(error)) from None
     try:
         values = scope.parse(client.scope)
     except InvalidScopeError:
         raise ClientError(f"scope {client.scope!r} has a value that RFC 6749 section 3.3 does not allow.") from None
-    for name, words in (("scope values", values), ("audiences", client.audiences), ("roles", client.roles)):
+    for name, words in (
+        ("scope values", values),
+        ("audiences", client.audiences),
+        ("receives", client.receives),
+        ("roles", client.roles),
+    ):
         if len(words) > _MOST or len(set(words)) < len(words) or not all(_WORD.fullmatch(word) for word in words):
             raise ClientError(
                 f"{name}: at most {_MOST} different ones of 1 to 200 printable characters without spaces."
@@ -247,11 +284,12 @@ def validated(client: Client, config: Config) -> Client:
     return client
 
 
-def _check_grants(client: Client) -> None:
-    methods = tuple(authentication.method for authentication in CLIENT_AUTHENTICATIONS)
+def _check_grants(client: Client, config: Config) -> None:
+    methods = tuple(authentication.method for authentication in offered(config))
     if client.token_endpoint_auth_method not in methods:
         raise ClientError(
-            f"token_endpoint_auth_method {client.token_endpoint_auth_method!r} is none of {', '.join(methods)}."
+            f"token_endpoint_auth_method {client.token_endpoint_auth_method!r} is none of {', '.join(methods)}"
+            + (": the settings tls_client_ca and mtls_port turn it on." if client.mutual_tls else ".")
         )
     known = tuple(grant.grant_type for grant in GRANTS)
     for grant_type in client.grant_types:
@@ -271,7 +309,7 @@ def _check_credentials(client: Client) -> None:
     """What each method proves itself with, and nothing else that it could."""
     method = client.token_endpoint_auth_method
     digest, sealed = client.secret_digest is not None, client.sealed_secret is not None
-    if (digest, sealed) != (method not in {PUBLIC, KEYS, SIGNING_SECRET}, method == SIGNING_SECRET):
+    if (digest, sealed) != (method not in _SECRETLESS | {SIGNING_SECRET}, method == SIGNING_SECRET):
         raise ClientError(
             "A client keeps its kind: public, with a secret, with a secret that signs, or with keys; register another one."
         )
@@ -309,7 +347,8 @@ def _check_keys(client: Client, config: Config) -> None:
         usable = len(KeySet.from_jwks(client.jwks, algorithms=ALGORITHMS))
     except JoseError as error:
         raise ClientError(f"jwks: {error}") from None
-    if not usable:
+    encrypted = [alg for content in CONTENTS if (alg := wishes(client, content).encrypted) is not None]
+    if not usable and not any(recipient(client.jwks, alg) for alg in encrypted):
         raise ClientError(f"jwks has no key that can be used with one of {', '.join(ALGORITHMS)}.")
 
 

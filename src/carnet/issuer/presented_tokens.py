@@ -6,6 +6,7 @@ from typing import Any
 from carnet.ambient import Instant
 from carnet.issuer.config import SIGNING_ALGORITHMS
 from carnet.issuer.desk import Desk
+from carnet.issuer.envelope import out_of_envelope
 from carnet.jose import JoseError, KeySet, base64url
 from carnet.jose.profiles import ACCESS_TOKEN, ID_TOKEN, Profile
 from carnet.jose.strict_json import parse_object
@@ -28,6 +29,10 @@ def audience_of(claims: Claims) -> tuple[str, ...]:
 
 async def hinted(token: str, desk: Desk) -> Claims | None:
     """The claims of an ID token of ours that is given as a hint: it, and its key, may have had their time."""
+    try:
+        token = await out_of_envelope(token, desk)
+    except JoseError:
+        return None
     issued_at = _unverified(token).get("iat")
     if not isinstance(issued_at, int):
         return None

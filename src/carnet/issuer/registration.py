@@ -13,6 +13,7 @@ from carnet.issuer.config import Config, loopback
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import Egress, EgressError, reachable
 from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
+from carnet.issuer.mtls_clients import MTLS_MEMBERS
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.storage.records import Artifact, Client, Digest
 from carnet.jose import JoseError
@@ -35,9 +36,24 @@ OWN = (
     "jwks",
     "jwks_uri",
     "request_object_signing_alg",
+    "id_token_signed_response_alg",
+    "id_token_encrypted_response_alg",
+    "id_token_encrypted_response_enc",
+    "userinfo_signed_response_alg",
+    "userinfo_encrypted_response_alg",
+    "userinfo_encrypted_response_enc",
+    "introspection_signed_response_alg",
+    "introspection_encrypted_response_alg",
+    "introspection_encrypted_response_enc",
+    "authorization_signed_response_alg",
+    "authorization_encrypted_response_alg",
+    "authorization_encrypted_response_enc",
+    "request_object_encryption_alg",
+    "request_object_encryption_enc",
     "require_signed_request_object",
     "require_pushed_authorization_requests",
     "dpop_bound_access_tokens",
+    *MTLS_MEMBERS,
     "redirect_uris",
     "post_logout_redirect_uris",
     "grant_types",
@@ -49,13 +65,7 @@ OWN = (
 )
 """Members of `Registration` that a client says of itself; all others are an administrator's to set."""
 
-REFUSED = (
-    "id_token_encrypted_response_alg",
-    "userinfo_signed_response_alg",
-    "userinfo_encrypted_response_alg",
-    "sector_identifier_uri",
-    "request_object_encryption_alg",
-)
+REFUSED = ("sector_identifier_uri",)
 """Members that a client would count on, and that do not work here."""
 
 INITIAL_LIFETIME = 86_400
@@ -159,7 +169,7 @@ def asked_client(given: dict[str, Any], desk: Desk, *, allowed: scope.Scope) -> 
     given = {name: value for name, value in given.items() if value is not None}
     if "software_statement" in given:
         raise UnapprovedSoftwareStatementError("Software statements are not taken here: leave it out.")
-    _check_fixed(given, desk.config)
+    _check_fixed(given)
     own: dict[str, Any] = {"grant_types": ("authorization_code",)} | {
         name: given[name] for name in OWN if name in given
     }
@@ -190,9 +200,9 @@ def _nameless(own: dict[str, Any]) -> str:
         return NAMELESS
 
 
-def _check_fixed(given: dict[str, Any], config: Config) -> None:
+def _check_fixed(given: dict[str, Any]) -> None:
     """What is the same for all clients here, and what does not work."""
-    fixed = {"id_token_signed_response_alg": config.signing_algorithm, "subject_type": "public"}
+    fixed = {"subject_type": "public"}
     for name, value in fixed.items():
         if given.get(name, value) != value:
             raise InvalidClientMetadataError(f"{name} is {value} here.")
@@ -268,7 +278,7 @@ def document(client: Client, config: Config) -> dict[str, Any]:
     """RFC 7591 section 3.2.1: all that is registered, under its registered names."""
     own = {name: getattr(client, name) for name in OWN}
     fixed = {
-        "id_token_signed_response_alg": config.signing_algorithm,
+        "id_token_signed_response_alg": client.id_token_signed_response_alg or config.signing_algorithm,
         "subject_type": "public",
         "response_types": client.response_types,
     }

@@ -1,4 +1,4 @@
-"""RFC 9101: authorization requests that their client has signed."""
+"""RFC 9101: authorization requests that their client has signed, and may have encrypted to the issuer."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,6 +8,7 @@ import msgspec
 from carnet.issuer import fapi
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import EgressError
+from carnet.issuer.envelope import out_of_envelope
 from carnet.issuer.storage.records import Client
 from carnet.jose import JoseError
 from carnet.jose.header import parse_header
@@ -34,6 +35,7 @@ async def opened(token: str, client: Client, desk: Desk) -> Parameters:
     """
     allowed = signing_algorithms(client)
     try:
+        token = await out_of_envelope(token, desk)
         header = parse_header(token.partition(".")[0].encode("ascii"))
         alg = header["alg"]
         if alg not in allowed:

@@ -12,11 +12,11 @@ from carnet.issuer.approval import Approval
 from carnet.issuer.client_auth import authenticate
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
+from carnet.issuer.envelope import envelope
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.presented_tokens import Claims, audience_of, live_access_token
 from carnet.issuer.rotation import authenticates
 from carnet.issuer.storage.records import Artifact, Client
-from carnet.jose import sign_jwt
 from carnet.oauth.confirmation import token_type
 from carnet.oauth.errors import InvalidClientError
 from carnet.oauth.scope import join
@@ -66,7 +66,7 @@ async def _signed(found: Mapping[str, Any], client: Client, desk: Desk) -> Respo
         "iat": desk.ambient.now(),
         "token_introspection": found,
     }
-    signed = sign_jwt(claims, await desk.keyring.signing_key(), typ="token-introspection+jwt")
+    signed = (await envelope("introspection", client, desk)).close(claims, typ="token-introspection+jwt")
     return Response(signed, headers={"Content-Type": MEDIA_TYPE, **NO_STORE})
 
 

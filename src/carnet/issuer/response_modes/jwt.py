@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from carnet.ambient import Instant
+from carnet.issuer.envelope import Envelope
 from carnet.issuer.response_modes.mode import ResponseMode
-from carnet.jose import SigningKey, sign_jwt
 
 LIFETIME = 300
 """Seconds (section 2.1 recommends at most ten minutes)."""
@@ -26,6 +26,6 @@ class Signed:
         return self.carrier.answer(redirect_uri, fields)
 
 
-def sign_response(fields: Mapping[str, str], *, client_id: str, key: SigningKey, at: Instant) -> dict[str, str]:
-    """Section 2.1: the parameters, `iss` among them, for this client and for some minutes."""
-    return {"response": sign_jwt({**fields, "aud": client_id, "exp": at + LIFETIME}, key, typ="JWT")}
+def sign_response(fields: Mapping[str, str], *, client_id: str, envelope: Envelope, at: Instant) -> dict[str, str]:
+    """Section 2.1: the parameters, `iss` among them, for this client and for some minutes; encrypted if it wants that."""
+    return {"response": envelope.close({**fields, "aud": client_id, "exp": at + LIFETIME}, typ="JWT")}

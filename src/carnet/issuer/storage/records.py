@@ -160,6 +160,8 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     may_act: str | None = None
     """RFC 8693 section 4.4: the one subject who may act for people with the access tokens that this client gets."""
     assertion_issuers: tuple[AssertionIssuer, ...] = ()
+    from_document: bool = False
+    """Nobody has registered it: its client_id is the URL of a document that says all this of it (`client_directory.py`)."""
     epoch: int = 0
     created_at: Instant
     updated_at: Instant
@@ -328,3 +330,53 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who did it where that is not the subject: an administrator's subject, or `cli`."""
     address: str | None = None
     detail: dict[str, Any] = {}
+
+
+StreamStatus: TypeAlias = Literal["enabled", "paused", "disabled"]
+"""OpenID Shared Signals Framework section 8.1.2.1."""
+
+
+class SignalStream(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """OpenID Shared Signals Framework section 8.1.1: how a client receives security events."""
+
+    stream_id: str
+    client_id: str
+    endpoint_url: str | None = None
+    """RFC 8935: where events are pushed to; None: the client polls (RFC 8936)."""
+    sealed_authorization: bytes | None = None
+    """Section 6.1.1: the Authorization header that goes with each push, sealed for this stream."""
+    events_requested: tuple[str, ...] | None = None
+    """The types of events that were asked for, those that are not known here included."""
+    description: str | None = None
+    status: StreamStatus = "enabled"
+    reason: str | None = None
+    created_at: Instant
+    updated_at: Instant
+
+    def __repr__(self) -> str:
+        return f"SignalStream(stream_id={self.stream_id!r}, client_id={self.client_id!r}, status={self.status!r})"
+
+
+class Happening(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What streams are told of: one event as CAEP and RISC have it, but for the subject's wording."""
+
+    event: str
+    """The URI of its type."""
+    sid: str | None = None
+    """The session that it is about; None: the person, or the stream itself."""
+    claims: dict[str, Any] = {}
+    """The members of the event."""
+
+
+class Signal(Struct, frozen=True, kw_only=True):
+    """A happening that waits to be delivered on one stream."""
+
+    number: int
+    """Unique in the database."""
+    stream_id: str
+    subject: str | None
+    """Whose it is; None: the stream itself (verification, stream-updated)."""
+    happening: Happening
+    at: Instant
+    cause: int
+    """The same for all signals of one change."""
