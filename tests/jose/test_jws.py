@@ -147,6 +147,48 @@ def test_crit_and_b64_are_only_in_the_protected_header(key, keys):
 
 def test_a_long_protected_header_is_refused(key, keys):
     refused(lambda: verify_flattened(edited(b"{}", protected="A" * 2049), keys, algorithms=["ES256"]), "too_large")
+    room = 2048 * 3 // 4 - len(json.dumps({"alg": "ES256", "kid": key.kid, "note": ""}, separators=(",", ":")))
+    for more in (0, 1):
+        document = sign_flattened(b"x", key, headers={"note": "x" * (room + more)})
+        assert len(json.loads(document)["protected"]) == (2050 if more else 2048)
+        if more:
+            refused(lambda document=document: verify_flattened(document, keys, algorithms=["ES256"]), "too_large")
+        else:
+            assert verify_flattened(document, keys, algorithms=["ES256"]).payload == b"x"
+
+
+def test_a_json_serialization_has_at_most_the_length_that_is_read(key, keys):
+    document = sign_flattened(b"x", key)
+    for length, right in ((len(document), True), (len(document) - 1, False)):
+        act = lambda length=length: verify_flattened(document, keys, algorithms=["ES256"], max_length=length)  # noqa: E731
+        if right:
+            assert act().payload == b"x"
+        else:
+            refused(act, "too_large")
+
+
+def test_the_two_json_serializations_are_not_taken_for_each_other(key, keys):
+    """Rule J12: each would verify if one looked past what makes it ambiguous."""
+    flattened, general = sign_flattened(b"x", key), sign_general(b"x", [key])
+    both = edited(flattened, signatures=json.loads(general)["signatures"])
+    refused(lambda: verify_flattened(both, keys, algorithms=["ES256"]), "malformed")
+    for name, value in (("signature", "AA"), ("protected", ""), ("header", {})):
+        refused(
+            lambda name=name, value=value: verify_general(edited(general, **{name: value}), keys, algorithms=["ES256"]),
+            "malformed",
+        )
+
+
+def test_content_that_is_missing_is_asked_for(key, keys):
+    with pytest.raises(JoseError, match="detached: it must be given"):
+        verify_flattened(sign_flattened(b"x", key, detached=True), keys, algorithms=["ES256"])
+
+
+@pytest.mark.parametrize("name", ["payload", "protected", "signature"])
+def test_a_member_of_other_characters_is_refused(name, key, keys):
+    document = sign_flattened(b"x", key)
+    changed = json.loads(document)[name] + "é"
+    refused(lambda: verify_flattened(edited(document, **{name: changed}), keys, algorithms=["ES256"]), "malformed")
 
 
 def test_content_signed_by_several_is_verified_by_each(key_of):
@@ -190,8 +232,9 @@ def test_a_general_serialization_has_an_array_of_signatures(signatures, keys):
 def test_the_number_of_signatures_is_bounded(key, keys):
     for count in (0, 17):
         refused(lambda count=count: sign_general(b"", [key] * count), "malformed")
-    members = json.loads(sign_general(b"", [key]))
-    members["signatures"] *= 17
+    members = json.loads(sign_general(b"", [key] * 16))
+    assert len(verify_general(json.dumps(members).encode(), keys, algorithms=["ES256"]).headers) == 16
+    members["signatures"] = members["signatures"][:1] * 17
     refused(lambda: verify_general(json.dumps(members).encode(), keys, algorithms=["ES256"]), "too_large")
 
 

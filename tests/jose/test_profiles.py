@@ -90,6 +90,25 @@ def test_every_claim_that_a_kind_requires_is_missed(profile, token_of, accepted)
         assert not accepted(profile, token_of(profile, profile.types[0], **{name: "x"})), name
 
 
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+def test_only_a_token_that_may_come_again_is_remembered(profile, key, token_of):
+    """The same object comes back, and not one that was verified anew."""
+    verifier = profile.verifier(keys=KeySet([key.public()]), algorithms=("ES256",), issuer=ISSUER, audience=AUDIENCE)
+    token = token_of(profile, profile.types[0])
+    remembered = verifier.verify(token, at=NOW) is verifier.verify(token, at=NOW)
+    assert remembered is (profile not in (LOGOUT_TOKEN, CLIENT_ASSERTION))
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+def test_clocks_may_not_differ_unless_it_is_said(profile, key, token_of):
+    policy = {"keys": KeySet([key.public()]), "algorithms": ("ES256",), "issuer": ISSUER, "audience": AUDIENCE}
+    token = token_of(profile, profile.types[0])
+    profile.verifier(**policy).verify(token, at=NOW + 299)
+    with pytest.raises(JoseError):
+        profile.verifier(**policy).verify(token, at=NOW + 300)
+    profile.verifier(**policy, leeway=1).verify(token, at=NOW + 300)
+
+
 def test_the_kinds_have_names_of_their_own_and_types_that_only_claims_may_share():
     assert len({profile.name for profile in PROFILES}) == len(PROFILES)
     distinct = [typ for profile in PROFILES for typ in profile.types if typ not in {"JWT", None}]

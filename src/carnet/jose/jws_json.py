@@ -162,12 +162,12 @@ def _content(document: JsonObject, payload: bytes | None, *, encoded: bool) -> t
         return (base64url.encode(payload) if encoded else payload), payload
     if "payload" not in document:
         raise MalformedError("The content is detached: it must be given.")
-    inside = _string(document, "payload", ascii_only=encoded)
+    inside = _string(document, "payload")
     return inside, base64url.decode(inside) if encoded else inside
 
 
-def _string(members: Mapping[str, Any], name: str, *, ascii_only: bool = True) -> bytes:
+def _string(members: Mapping[str, Any], name: str) -> bytes:
     value = members.get(name, "" if name == "protected" else None)
-    if not isinstance(value, str) or (ascii_only and not value.isascii()):
+    if not isinstance(value, str):
         raise MalformedError(f"The member {name!r} is not a base64url string (RFC 7515 section 7.2.1).")
     return value.encode()
