@@ -7,7 +7,8 @@ import httpx2
 import pytest
 
 from carnet.guard import Checkpoint, RefusedRequestError, asgi, wsgi
-from carnet.guard.dpop import Possession, ProofMemory
+from carnet.guard.dpop import ProofMemory
+from carnet.guard.possession import Possession
 from carnet.jose import SigningKey, sign_jwt
 from carnet.oauth.dpop import LEEWAY, MAX_AGE, token_hash
 from carnet.testing import Clock

@@ -1,6 +1,6 @@
 """RFC 6750 for any ASGI application: nothing is let through without an access token."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, Unpack
 from urllib.parse import quote
@@ -12,11 +12,12 @@ from carnet.guard import held_socket
 from carnet.guard.bearer import needs_proof
 from carnet.guard.challenge import answer
 from carnet.guard.checkpoint import Checkpoint, Settings
-from carnet.guard.dpop import Possession
 from carnet.guard.held_socket import HeldSocket
+from carnet.guard.possession import Possession
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
+from carnet.oauth.mtls import handshake_certificates
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = held_socket.Receive
@@ -61,7 +62,7 @@ class Guard:
             RefusedRequestError: it may not pass, and why.
         """
         authorizations = _authorizations(scope)
-        possession = self._possession(scope) if needs_proof(authorizations) else None
+        possession = self._possession(scope) if self._proves(scope, authorizations) else None
         principal = await self.checkpoint.admit(
             authorizations, requirement, query=scope.get("query_string", b""), possession=possession
         )
@@ -73,8 +74,13 @@ class Guard:
         authorizations = _authorizations(scope)
         return HeldSocket(receive, send, lambda: self.checkpoint.readmit(authorizations, requirement))
 
+    def _proves(self, scope: Scope, authorizations: Sequence[bytes]) -> bool:
+        """Whether what the request proves is worth gathering."""
+        by_handshake = "tls" in (scope.get("extensions") or {})
+        return by_handshake or self.checkpoint.certificates.speaks(_peer(scope)) or needs_proof(authorizations)
+
     def _possession(self, scope: Scope) -> Possession:
-        """What a DPoP proof names: the request's method (a WebSocket begins with a GET) and its URL."""
+        """What a DPoP proof names, the request's method (a WebSocket begins with a GET) and its URL; and the certificate."""
         headers = scope["headers"]
         host = next((value.decode("latin-1") for name, value in headers if name == b"host"), "")
         scheme = _SCHEMES.get(scope.get("scheme", "http"), "http")
@@ -83,7 +89,14 @@ class Guard:
             method=scope.get("method", "GET"),
             url=f"{self.checkpoint.origin or f'{scheme}://{host}'}{path}",
             proofs=tuple(value for name, value in headers if name == b"dpop"),
+            certificate=lambda: self._certificate(scope),
         )
+
+    def _certificate(self, scope: Scope) -> bytes | None:
+        """Where a trusted proxy asks, what it has passed; else what the caller has shown to the server itself."""
+        if self.checkpoint.certificates.speaks(_peer(scope)):
+            return self.checkpoint.certificates.passed(scope["headers"])
+        return next(iter(handshake_certificates(scope)), None)
 
     def protect(self, app: App, requirement: Requirement = ANY_PRINCIPAL) -> App:
         """An application that lets nothing through to `app` that does not meet the requirement."""
@@ -104,6 +117,11 @@ class Guard:
             await app(scope, receive, send)
 
         return protected
+
+
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def _authorizations(scope: Scope) -> list[bytes]:

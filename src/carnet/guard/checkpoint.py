@@ -13,7 +13,8 @@ import httpx2
 from carnet.ambient import SYSTEM, Ambient
 from carnet.feed.follower import Follower
 from carnet.guard.bearer import presented_token
-from carnet.guard.dpop import Possession, ProofMemory, check_possession, refuse_unproved
+from carnet.guard.certificate_source import CertificateSource
+from carnet.guard.dpop import ProofMemory
 from carnet.guard.feed_machine import FeedMachine
 from carnet.guard.feed_source import AsyncFeedSource, ThreadFeedSource
 from carnet.guard.introspection import Credentials, Introspection
@@ -21,6 +22,7 @@ from carnet.guard.issuer_choice import chosen
 from carnet.guard.key_set import Fetch, Jitter, KeySetMachine, Response
 from carnet.guard.key_source import AsyncKeySource, KeySource, ThreadKeySource
 from carnet.guard.outgoing import FetchError, fetch, fetch_blocking
+from carnet.guard.possession import Possession, check_possession
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import Refused, RefusedRequestError, invalid_token, unready
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
@@ -28,6 +30,7 @@ from carnet.guard.revocation import Revocation, RevocationView, Verdict
 from carnet.guard.verifier import ALGORITHMS, UnknownKeyRefusedError, Verifier
 from carnet.jose import KeySet
 from carnet.oauth.dpop import SCHEME
+from carnet.oauth.mtls import HeaderName
 
 _log = logging.getLogger("carnet.guard")
 
@@ -49,6 +52,10 @@ class Settings(TypedDict, total=False):
     origin: str | None
     """Where callers reach this service, such as `https://orders.example`: DPoP proofs name it. Not given: the request's scheme
     and Host header, which is right unless a proxy changes them."""
+    client_certificate_header: HeaderName
+    """How a trusted proxy passes the certificate of a caller: tokens may be bound to it (RFC 8705). Not given: not at all."""
+    trusted_proxies: Sequence[str]
+    """Networks of these proxies, in CIDR notation: the header is believed from there alone."""
     introspection: Credentials | None
     """For routes that ask the issuer when the feed is stale."""
     also: Sequence["Settings"]
@@ -98,6 +105,9 @@ class _Checkpoint:
         credentials = settings.get("introspection")
         self._introspection = None if credentials is None else Introspection(credentials)
         self._proofs = ProofMemory()
+        self.certificates = CertificateSource(
+            settings.get("client_certificate_header"), settings.get("trusted_proxies", ())
+        )
         issuers = [settings["issuer"], *(other["issuer"] for other in settings.get("also", ()))]
         if len(set(issuers)) < len(issuers):
             raise ValueError("An issuer has its settings once.")
@@ -166,12 +176,8 @@ class _Checkpoint:
                 yield MissingKey(error.kid)
                 now = self._ambient.now()
                 principal = self.verifier.verify(token, at=now, keys=self._held())
-            if again:
-                pass
-            elif bound:
-                check_possession(possession, token, principal, self._proofs, at=now)
-            else:
-                refuse_unproved(principal)
+            if not again:
+                check_possession(possession, presented, principal, self._proofs, at=now)
             if self._view is not None and self._feed is not None and self._feed.follows(self._source.metadata):
                 yield from self._look_up(self._view, token, principal, requirement)
             if requirement.rules:
@@ -308,8 +314,8 @@ class Checkpoint(_Checkpoint):
     ) -> Principal:
         """Answer whom a request speaks for, if it may pass.
 
-        `authorizations` are the values of all Authorization headers, `query` the raw query string, `possession` what a DPoP
-        proof is held against; without it no token that is bound to a key is let through.
+        `authorizations` are the values of all Authorization headers, `query` the raw query string, `possession` what the
+        request proves; without it no token that is bound to a key or a certificate is let through.
 
         Raises:
             RefusedRequestError: it may not, and why.

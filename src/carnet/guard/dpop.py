@@ -1,27 +1,15 @@
-"""RFC 9449 section 7: access tokens that are bound to a key, and the proofs of it that come with each request."""
+"""RFC 9449 section 7: the proofs of a key that come with each request, and the memory of those that came."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from hashlib import sha256
 from threading import Lock
 
 from carnet.ambient import Instant
-from carnet.guard.principal import Principal
-from carnet.guard.refusal import Refused, RefusedRequestError, invalid_token, unready
-from carnet.oauth.dpop import ProofError, check_proof
+from carnet.guard.refusal import Refused, RefusedRequestError, unready
+from carnet.oauth.dpop import Dpop, ProofError, check_proof
 
 MOST_PROOFS = 200_000
 """Proofs of the last minutes that are remembered, some 40 MB; more requests than that are refused until some are old enough."""
-
-
-@dataclass(frozen=True, slots=True)
-class Possession:
-    """What a proof is held against: the request's method and URL, and the values of all its DPoP headers."""
-
-    method: str
-    url: str
-    """As the caller sees it, without regard to query and fragment."""
-    proofs: Sequence[bytes] = field(repr=False)
 
 
 class ProofMemory:
@@ -50,47 +38,26 @@ class ProofMemory:
             return True
 
 
-def refuse_unproved(principal: Principal) -> None:
-    """Section 7.2: a token that is bound to a key does not come as a bearer token.
+def proof_of(proofs: Sequence[bytes], token: str, *, method: str, url: str, at: Instant) -> Dpop:
+    """Section 7.1: the one proof of a request, for it and for its token; `proofs` are the values of all DPoP headers.
 
     Raises:
-        RefusedRequestError: it is bound, to whatever kind of key.
+        RefusedRequestError: there is none, or it is for something else.
     """
-    if "cnf" in principal.claims:
-        raise RefusedRequestError(
-            invalid_token("bound_token", "The token is bound to a key, and came as a bearer token.")
-        )
-
-
-def check_possession(
-    possession: Possession | None, token: str, principal: Principal, memory: ProofMemory, *, at: Instant
-) -> None:
-    """Section 7.1: a proof for this request and this token, by the key that the token is bound to, accepted once.
-
-    Raises:
-        RefusedRequestError: there is none, or the token is not bound to that key.
-    """
-    if possession is None:
-        raise RefusedRequestError(
-            invalid_token("unprovable", "This guard does not learn what a proof is held against.")
-        )
-    if len(possession.proofs) != 1:
-        raise _refused(f"There are {len(possession.proofs)} DPoP headers, wanted one.")
+    if len(proofs) != 1:
+        raise _refused(f"There are {len(proofs)} DPoP headers, wanted one.")
     try:
-        proof = check_proof(
-            possession.proofs[0].decode("latin-1"),
-            method=possession.method,
-            url=possession.url,
-            at=at,
-            access_token=token,
-        )
+        return check_proof(proofs[0].decode("latin-1"), method=method, url=url, at=at, access_token=token)
     except ProofError as error:
         raise _refused(str(error)) from None
-    confirmation = principal.claims.get("cnf")
-    if not isinstance(confirmation, Mapping) or dict(confirmation) != {"jkt": proof.thumbprint}:
-        raise RefusedRequestError(
-            invalid_token("other_key", "The token is not bound to the key of the proof, and to it alone.")
-        )
+
+
+def spend_proof(proof: Dpop, memory: ProofMemory, *, at: Instant) -> None:
+    """Accept it this once.
+
+    Raises:
+        RefusedRequestError: it came before, or there is no room to tell.
+    """
     accepted = memory.accept(proof.thumbprint, proof.identifier, at=at, until=proof.until)
     if accepted is None:
         raise RefusedRequestError(unready("Too many proofs are remembered.", retry_after=5, code="proofs_full"))

@@ -6,7 +6,7 @@
 Inside, `principal_in(environ)` answers the principal; `guard.admit(environ, requirement)` guards a single view.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from carnet.ambient import SYSTEM, Ambient
 from carnet.guard.bearer import needs_proof
 from carnet.guard.challenge import answer
 from carnet.guard.checkpoint import BlockingCheckpoint, Settings
-from carnet.guard.dpop import Possession
+from carnet.guard.possession import Possession
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
@@ -49,20 +49,39 @@ class Guard:
         header = environ.get("HTTP_AUTHORIZATION")
         authorizations = [] if header is None else [header.encode("latin-1")]
         query = environ.get("QUERY_STRING", "").encode("latin-1")
-        possession = self._possession(environ) if needs_proof(authorizations) else None
+        possession = self._possession(environ) if self._proves(environ, authorizations) else None
         principal = self.checkpoint.admit(authorizations, requirement, query=query, possession=possession)
         environ[_PRINCIPAL] = principal
         return principal
 
+    def _proves(self, environ: "WSGIEnvironment", authorizations: Sequence[bytes]) -> bool:
+        """Whether what the request proves is worth gathering."""
+        by_certificate = "SSL_CLIENT_CERT" in environ or self.checkpoint.certificates.speaks(environ.get("REMOTE_ADDR"))
+        return by_certificate or needs_proof(authorizations)
+
     def _possession(self, environ: "WSGIEnvironment") -> Possession:
-        """What a DPoP proof names: the request's method and its URL. Several proofs arrive joined, which makes them none."""
+        """What a DPoP proof names, the request's method and its URL; and the certificate.
+
+        What comes in several headers arrives joined, which makes it no proof and no certificate.
+        """
         url = request_uri(environ, include_query=False)
         if self.checkpoint.origin is not None:
             url = self.checkpoint.origin + urlsplit(url).path
         proof = environ.get("HTTP_DPOP")
         return Possession(
-            method=environ["REQUEST_METHOD"], url=url, proofs=() if proof is None else (proof.encode("latin-1"),)
+            method=environ["REQUEST_METHOD"],
+            url=url,
+            proofs=() if proof is None else (proof.encode("latin-1"),),
+            certificate=lambda: self._certificate(environ),
         )
+
+    def _certificate(self, environ: "WSGIEnvironment") -> bytes | None:
+        """Where a trusted proxy asks, what it has passed; else what mod_ssl says, or a server like it."""
+        source = self.checkpoint.certificates
+        if not source.speaks(environ.get("REMOTE_ADDR")):
+            return environ.get("SSL_CLIENT_CERT", "").encode("latin-1") or None
+        headers = (pair for pair in environ.items() if pair[0].startswith("HTTP_"))
+        return source.passed((name[5:].encode("latin-1"), str(value).encode("latin-1")) for name, value in headers)
 
     def protect(self, application: "WSGIApplication", requirement: Requirement = ANY_PRINCIPAL) -> "WSGIApplication":
         """An application that lets nothing through to `application` that does not meet the requirement."""

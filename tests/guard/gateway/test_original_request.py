@@ -5,9 +5,10 @@ from ipaddress import ip_network
 import pytest
 
 from carnet.guard import RefusedRequestError
+from carnet.guard.certificate_source import trusted
 from carnet.guard.gateway.identity import IDENTITY_HEADERS
 from carnet.guard.gateway.original_request import OVERRIDES, host_name, original_request, told_by
-from carnet.guard.gateway.proxies import PROXIES, trusted
+from carnet.guard.gateway.proxies import PROXIES
 
 NGINX, TRAEFIK, CADDY, ENVOY = PROXIES
 

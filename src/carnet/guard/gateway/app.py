@@ -3,18 +3,20 @@
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Final
 
 import httpx2
 
 from carnet.ambient import SYSTEM, Ambient
 from carnet.guard.asgi import Receive, Scope, Send, refuse
+from carnet.guard.certificate_source import trusted
 from carnet.guard.challenge import Answer, answer
 from carnet.guard.checkpoint import Checkpoint, log
 from carnet.guard.gateway import identity
 from carnet.guard.gateway.config import GatewayConfig
 from carnet.guard.gateway.original_request import told_by
-from carnet.guard.gateway.proxies import CHECK, trusted
+from carnet.guard.gateway.proxies import CHECK
 from carnet.guard.gateway.rules import Rule
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import Refused, RefusedRequestError, unready
@@ -95,7 +97,9 @@ class Gateway:
                 asked.authorizations,
                 rule.requirement,
                 query=asked.query,
-                possession=asked.possession(self._config.origin),
+                possession=asked.possession(
+                    self._config.origin, partial(self.checkpoint.certificates.passed, scope["headers"])
+                ),
             )
         except RefusedRequestError as error:
             _log.info("%s %s on %s: %s by %s", asked.method, asked.sent_path, asked.host, error.refused.code, rule.name)

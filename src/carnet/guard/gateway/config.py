@@ -10,10 +10,11 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from carnet.guard.canonical_path import NotCanonicalError
+from carnet.guard.certificate_source import Network
 from carnet.guard.checkpoint import Checkpoint, Settings
 from carnet.guard.gateway.identity import IDENTITY_HEADERS
 from carnet.guard.gateway.original_request import decoded_path, host_name, normal_form
-from carnet.guard.gateway.proxies import PROXIES, Network, Proxy
+from carnet.guard.gateway.proxies import PROXIES, Proxy
 from carnet.guard.gateway.rules import Rule, RuleError, Rules
 from carnet.guard.introspection import Credentials
 from carnet.guard.metadata import MetadataError
@@ -22,6 +23,7 @@ from carnet.guard.revocation import Revocation, WhenStale
 from carnet.guard.verifier import ALGORITHMS
 from carnet.jose import JoseError, SigningKey
 from carnet.jose.strict_json import parse_object
+from carnet.oauth.mtls import HeaderName
 
 Words: TypeAlias = str | tuple[str, ...]
 """One, or a list."""
@@ -89,6 +91,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     rules: tuple[RuleSettings, ...]
     origin: str | None = None
     """Where clients reach the proxy, which their DPoP proofs name; left out: https and the request's host, without a port."""
+    client_certificate_header: HeaderName | None = None
+    """How the proxy passes the certificates of clients, to which tokens may be bound (RFC 8705); left out: not at all."""
     refused_headers: tuple[str, ...] = ()
     """Further headers that no client may send, such as `Remote-User` for a service that believes it."""
     algorithms: tuple[str, ...] = ALGORITHMS
@@ -119,6 +123,9 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def guard_settings(self) -> Settings:
         """What the gateway's checkpoint is made with."""
         settings = Settings(issuer=self.issuer, audience=self.audience, algorithms=self.algorithms, leeway=self.leeway)
+        if self.client_certificate_header is not None:
+            settings["client_certificate_header"] = self.client_certificate_header
+            settings["trusted_proxies"] = self.trusted_proxies
         feed = self.revocation
         if feed is not None:
             settings["revocation"] = Revocation(bound=feed.bound, when_stale=feed.when_stale, relay=feed.relay)

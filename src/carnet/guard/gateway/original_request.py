@@ -1,7 +1,7 @@
 """Rule A3, RFC 3986 section 6.2.2: the request that a proxy asks about, in the one spelling that rules are looked up by."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, TypeAlias
 from urllib.parse import unquote
@@ -9,9 +9,9 @@ from urllib.parse import unquote
 import idna
 
 from carnet.guard.canonical_path import NotCanonicalError, canonical_path
-from carnet.guard.dpop import Possession
 from carnet.guard.gateway.identity import IDENTITY_HEADERS
 from carnet.guard.gateway.proxies import CHECK, Proxy
+from carnet.guard.possession import Possession
 from carnet.guard.refusal import Refused, RefusedRequestError
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
@@ -45,9 +45,12 @@ class OriginalRequest:
     proofs: Sequence[bytes] = field(default=(), repr=False)
     """The values of all DPoP headers."""
 
-    def possession(self, origin: str | None) -> Possession:
-        """RFC 9449 section 4.3: what a proof is held against; `origin` is where clients reach the proxy, if not by https."""
-        return Possession(self.method, f"{origin or f'https://{self.host}'}{self.sent_path}", self.proofs)
+    def possession(self, origin: str | None, certificate: Callable[[], bytes | None]) -> Possession:
+        """RFC 9449 section 4.3, RFC 8705 section 3: what the request proves.
+
+        `origin` is where clients reach the proxy, if not by https; `certificate` what the proxy passes of theirs.
+        """
+        return Possession(self.method, f"{origin or f'https://{self.host}'}{self.sent_path}", self.proofs, certificate)
 
 
 def told_by(

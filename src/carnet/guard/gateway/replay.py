@@ -1,14 +1,17 @@
 """Why a request was refused: the gateway's decision once more, with every step of it. For its operators, never for callers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from carnet.ambient import Instant
 from carnet.guard.bearer import bearer_token
 from carnet.guard.gateway.config import GatewayConfig
 from carnet.guard.gateway.original_request import original_request
-from carnet.guard.refusal import Refused, RefusedRequestError
+from carnet.guard.refusal import Refused, RefusedRequestError, invalid_token
 from carnet.guard.verifier import Verifier
 from carnet.jose import KeySet
+from carnet.oauth.confirmation import CERTIFICATE, KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,7 @@ def replay(
             f"token: {principal.token_id} of {principal.subject} is genuine, for {config.audience}, and of now; "
             "whether it was taken back was not asked"
         )
-        if "cnf" in principal.claims:
-            trace.append(
-                "proof: the token is bound to a key, whose proof must come with each request; it was not looked at"
-            )
+        trace += _possession(principal.claims.get("cnf"), config)
         verdict = rule.requirement.check(principal, at=at, leeway=config.leeway)
     except RefusedRequestError as error:
         refused = error.refused
@@ -55,3 +55,26 @@ def replay(
     if isinstance(verdict, Refused):
         return Replay(verdict, (*trace, *verdict.trace))
     return Replay(None, (*trace, *(f"{one}: holds" for one in rule.requirement.rules)))
+
+
+def _possession(confirmation: Any, config: GatewayConfig) -> list[str]:
+    """What the token is bound to; the request itself, which would prove it, is not here.
+
+    Raises:
+        RefusedRequestError: it is bound to a certificate, and the gateway learns of none.
+    """
+    bound = confirmation if isinstance(confirmation, Mapping) else {}
+    lines = []
+    if KEY in bound:
+        lines.append(
+            "proof: the token is bound to a key, whose proof must come with each request; it was not looked at"
+        )
+    if CERTIFICATE in bound:
+        if config.client_certificate_header is None:
+            why = "The token is bound to a client certificate, and client_certificate_header is not set: none is believed."
+            raise RefusedRequestError(invalid_token("certificate_missing", why))
+        lines.append(
+            f"certificate: the token is bound to the client certificate {bound[CERTIFICATE]}, "
+            "which must come with each request; it was not looked at"
+        )
+    return lines
