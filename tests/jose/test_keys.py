@@ -3,6 +3,7 @@
 import json
 import pickle
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from math import lcm
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
@@ -213,6 +214,30 @@ def test_an_rsa_exponent_that_is_small_even_or_huge_is_refused(exponent, key_of)
 def test_an_rsa_key_of_an_exponent_of_three_is_refused_in_pem():
     key = rsa.generate_private_key(3, 2048)
     assert "exponent" in refused(lambda: SigningKey.from_der(der_of(key), alg="RS256"))
+
+
+ROCA_PRIMES = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157]
+
+
+def rsa_of_residues(odd_one_out=None):
+    """A modulus that is 1, and so a power of 65537, modulo every number to 200; but for one prime, modulo which it is no power."""
+    step = lcm(*(number for number in range(2, 200) if odd_one_out is None or number % odd_one_out))
+    modulus = 1 + step * (2**2047 // step + 1)
+    if odd_one_out is not None:
+        powers = {pow(65537, exponent, odd_one_out) for exponent in range(odd_one_out)}
+        while modulus % odd_one_out in powers | {0}:
+            modulus += step
+    return {"kty": "RSA", "n": b64(modulus.to_bytes(256, "big")), "e": "AQAB"}
+
+
+def test_an_rsa_key_of_a_generator_whose_keys_can_be_factored_is_refused():
+    """CVE-2017-15361, as Nemec and others: The Return of Coppersmith's Attack, section 2.3."""
+    assert "CVE-2017-15361" in refused(lambda: VerifyingKey.from_jwk(rsa_of_residues(), alg="RS256"))
+
+
+@pytest.mark.parametrize("prime", ROCA_PRIMES)
+def test_an_rsa_key_that_lacks_the_mark_of_that_generator_at_one_prime_is_accepted(prime):
+    assert VerifyingKey.from_jwk(rsa_of_residues(prime), alg="RS256").alg == "RS256"
 
 
 def test_an_rsa_key_needs_only_d_of_its_private_members(key_of):
