@@ -6,10 +6,13 @@ from collections.abc import Sequence
 import msgspec
 
 from carnet.ambient import Instant
+from carnet.issuer.storage import changes
 from carnet.issuer.storage.ports import AlreadyExistsError, StaleError
+from carnet.issuer.storage.pseudonyms import with_pseudonyms
 from carnet.issuer.storage.records import Account, Revocation
 from carnet.issuer.storage.revocations import note
 from carnet.issuer.storage.sessions import end_everything
+from carnet.issuer.storage.signals import forget, tell
 from carnet.issuer.storage.statements import Group, Statement, Verb, overhauling, reading, scanning, writing
 
 _ACCOUNT = msgspec.json.Decoder(Account)
@@ -98,6 +101,7 @@ class StoredAccounts(Group):
         revocations: Sequence[Revocation] = (),
         witness: Account | None = None,
         ending_at: Instant | None = None,
+        at: Instant | None = None,
     ) -> Verb[None]:
         yield from _hold(before, witness)
         if before.subject != after.subject:
@@ -117,14 +121,21 @@ class StoredAccounts(Group):
         if ending_at is not None:
             yield from end_everything(after.subject, at=ending_at)
         yield from note(revocations)
+        changed_at = after.updated_at if at is None else at
+        happenings = changes.account_changed(before, after, ending=ending_at is not None, at=ending_at or changed_at)
+        yield from tell(after.subject, happenings, at=ending_at or changed_at)
 
     @overhauling
     def remove(
         self, subject: str, *, at: Instant, revocations: Sequence[Revocation] = (), witness: Account | None = None
     ) -> Verb[bool]:
         yield from _hold(None, witness)
+        yield Statement("SELECT 1 FROM account WHERE subject = ? FOR UPDATE", (subject,))
+        revocations = yield from with_pseudonyms(revocations)  # they go with the account
         # Its sessions, consents, families and their artifacts go with it: the schema says so.
         removed = yield Statement("DELETE FROM account WHERE subject = ? RETURNING 1", (subject,))
         if removed:
             yield from note(revocations)
+            yield from tell(subject, changes.account_removed(at=at), at=at)
+            yield from forget(subject)
         return bool(removed)

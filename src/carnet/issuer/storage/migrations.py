@@ -151,6 +151,51 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (kind, name)
         ) STRICT""",
     ),
+    (
+        """CREATE TABLE signal_stream (
+            stream_id TEXT PRIMARY KEY,
+            client_id TEXT NOT NULL REFERENCES client (client_id) ON DELETE CASCADE,
+            status TEXT NOT NULL,
+            pushed INTEGER NOT NULL,
+            tries INTEGER NOT NULL,
+            next_try_at INTEGER NOT NULL,
+            document BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX signal_stream_client ON signal_stream (client_id)",
+        """CREATE TABLE signal_interest (
+            stream_id TEXT NOT NULL REFERENCES signal_stream (stream_id) ON DELETE CASCADE,
+            event TEXT NOT NULL,
+            PRIMARY KEY (stream_id, event)
+        ) STRICT""",
+        # No account owns these: that it is gone is the last thing to be told, or not to be told, of it.
+        """CREATE TABLE signal_exclusion (
+            stream_id TEXT NOT NULL REFERENCES signal_stream (stream_id) ON DELETE CASCADE,
+            subject TEXT NOT NULL,
+            PRIMARY KEY (stream_id, subject)
+        ) STRICT""",
+        "CREATE INDEX signal_exclusion_subject ON signal_exclusion (subject)",
+        """CREATE TABLE signal (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            stream_id TEXT NOT NULL REFERENCES signal_stream (stream_id) ON DELETE CASCADE,
+            event TEXT NOT NULL,
+            subject TEXT,
+            at INTEGER NOT NULL,
+            cause INTEGER,
+            document BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX signal_stream_number ON signal (stream_id, number)",
+    ),
+    (
+        # What pairwise clients know somebody, or one of their sessions, as (OpenID Connect Core section 8).
+        """CREATE TABLE pseudonym (
+            value TEXT PRIMARY KEY,
+            sector TEXT NOT NULL,
+            subject TEXT NOT NULL REFERENCES account (subject) ON DELETE CASCADE,
+            sid TEXT REFERENCES session (sid) ON DELETE CASCADE
+        ) STRICT""",
+        "CREATE INDEX pseudonym_subject ON pseudonym (subject)",
+        "CREATE INDEX pseudonym_sid ON pseudonym (sid)",
+    ),
 )
 
 LATEST = len(MIGRATIONS)

@@ -19,9 +19,13 @@ from carnet.issuer.storage.records import (
     Consent,
     Digest,
     Event,
+    Happening,
     Participant,
+    Pseudonym,
     Revocation,
     Session,
+    Signal,
+    SignalStream,
     SigningKeyRecord,
     Stream,
 )
@@ -95,8 +99,9 @@ class Artifacts(Protocol):
         at: Instant,
         into: Sequence[Artifact] = (),
         receipt: bytes | None = None,
+        found: Artifact | None = None,
     ) -> Fresh | Spent | None:
-        """Spend it and store what it was spent into, or neither.
+        """Spend it and store what it was spent into, or neither. `found` is what `get` has said of it, if that was asked.
 
         None when it is unknown, expired or revoked, or when its session has ended, its account is disabled or its client is
         gone: then nothing is stored.
@@ -139,12 +144,14 @@ class Accounts(Protocol):
         revocations: Sequence[Revocation] = (),
         witness: Account | None = None,
         ending_at: Instant | None = None,
+        at: Instant | None = None,
     ) -> None:
         """Compare and swap the whole record (the subject stays).
 
         If `after` is disabled and `before` was not, or `ending_at` says when, all sessions and artifacts of the subject end in
         the same transaction.
-        `witness`: another account, on whose staying as it is the change depends.
+        `witness`: another account, on whose staying as it is the change depends. `at`: when it is changed, where that is not
+        `updated_at`: what the change means is told of that time.
 
         Raises:
             StaleError: the stored record is not `before`, or that of the witness is not what was read.
@@ -228,6 +235,21 @@ class Participants(Protocol):
         """It has been told."""
 
 
+class Pseudonyms(Protocol):
+    """What pairwise clients know people and sessions as.
+
+    Whatever writes a revocation of a subject or a session writes the same, in the same transaction, for each of its pseudonyms.
+    """
+
+    async def keep(self, pseudonyms: Sequence[Pseudonym]) -> None:
+        """Remember those of one subject, before anything is issued under them; those of what is not there are not kept.
+
+        When it has returned, a change of the account that was under way is done: what is read of it then is new enough.
+        """
+
+    async def find(self, value: str) -> Pseudonym | None: ...
+
+
 class Consents(Protocol):
     async def get(self, subject: str, client_id: str) -> Consent | None: ...
 
@@ -293,6 +315,68 @@ class Revocations(Protocol):
         """The numbers that were given may be given again: the database is an old one that was put back."""
 
 
+class Signals(Protocol):
+    """Streams of security events (OpenID Shared Signals Framework section 8), and the events that wait on them.
+
+    Whatever ends sessions, or changes or deletes an account, tells the streams in the same transaction: those that are not
+    disabled, asked for such events and have not excluded the person.
+    """
+
+    async def add(self, stream: SignalStream, *, most: int) -> bool:
+        """Store a new stream; False if its client is gone or has `most` of them."""
+
+    async def get(self, stream_id: str) -> SignalStream | None: ...
+
+    async def of(self, client_id: str) -> list[SignalStream]:
+        """All that a client has."""
+
+    async def replace(self, before: SignalStream, after: SignalStream, *, telling: bool = False) -> None:
+        """Compare and swap; a disabled stream holds nothing. With `telling` the stream is told of its new status.
+
+        Raises:
+            StaleError: the stored record is not `before`.
+        """
+
+    async def remove(self, stream_id: str) -> bool:
+        """Delete it with all that waits on it; False if there is none."""
+
+    async def exclude(self, stream_id: str, subject: str) -> None:
+        """Tell it nothing of this person from now on."""
+
+    async def include(self, stream_id: str, subject: str) -> None:
+        """Tell it of this person again."""
+
+    async def put(self, stream_id: str, happening: Happening, *, at: Instant) -> bool:
+        """Have a stream told of itself; False if it is disabled or gone."""
+
+    async def waiting(self, stream_id: str, *, limit: int) -> tuple[list[Signal], bool]:
+        """What may be delivered now, the oldest first, and whether there is more.
+
+        On a stream that is not enabled that is the word of its status alone.
+        """
+
+    async def delivered(self, stream_id: str, numbers: Sequence[int]) -> None:
+        """Whoever receives this stream has these, or does not want them."""
+
+    async def due(self, *, at: Instant, lease: int, limit: int = 20) -> list[tuple[SignalStream, int]]:
+        """Take the streams to which something is to be pushed now, with how often that has failed in a row.
+
+        Nobody else is given them for `lease` seconds.
+        """
+
+    async def rest(self, stream_id: str, *, until: Instant, tries: int) -> None:
+        """Push nothing to it until then."""
+
+    async def restrain(self, *, at: Instant, most: int, age: int) -> list[SignalStream]:
+        """Drop what has waited for `age` seconds, and the oldest beyond `most`.
+
+        An enabled stream that loses something is paused, and told so; the answer is those.
+        """
+
+    async def list(self, *, after: str | None = None, limit: int = 100) -> list[tuple[SignalStream, int]]:
+        """A page in the order of stream_ids, each with the number of events that wait on it."""
+
+
 class Throttle(Protocol):
     """Counters that slow guessing down (rule O12)."""
 
@@ -347,9 +431,11 @@ class Store(Protocol):
     clients: Clients
     sessions: Sessions
     participants: Participants
+    pseudonyms: Pseudonyms
     consents: Consents
     signing_keys: SigningKeys
     revocations: Revocations
+    signals: Signals
     throttle: Throttle
     events: Events
     definitions: Definitions

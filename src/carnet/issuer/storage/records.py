@@ -96,7 +96,7 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_object_signing_alg: str | None = None
     """Of its signed requests (RFC 9101); None: any that is allowed."""
     id_token_signed_response_alg: str | None = None
-    """What it gets, signed with which algorithm and encrypted how (`envelope.py`); None: as the issuer signs, and not encrypted."""
+    """How what it gets is signed and encrypted (`envelope.py`); None: as the issuer signs, and not encrypted."""
     id_token_encrypted_response_alg: str | None = None
     id_token_encrypted_response_enc: str | None = None
     userinfo_signed_response_alg: str | None = None
@@ -150,6 +150,8 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Consent is not asked for: whoever runs the issuer runs the client too."""
     access_token_lifetime: int | None = None
     """Seconds; None: the issuer's default."""
+    refresh_retry_window: int | None = None
+    """Seconds in which it may ask again for the answer to a refresh that it has lost; None: as `rotation.py` says."""
     token_exchange: TokenExchange | None = None
     backchannel_logout_uri: str | None = None
     """OpenID Connect Back-Channel Logout section 2.2: where it is told that a session has ended."""
@@ -201,6 +203,16 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended_at: Instant | None = None
     user_agent: str | None = None
     address: str | None = None
+
+
+class Pseudonym(Struct, frozen=True, kw_only=True):
+    """OpenID Connect Core section 8.1: what the clients of a sector know somebody as, or one of their sessions."""
+
+    value: str
+    sector: str
+    subject: str
+    sid: str | None = None
+    """The session that it stands for; None: it stands for the subject."""
 
 
 class Participant(Struct, frozen=True, kw_only=True, omit_defaults=True):

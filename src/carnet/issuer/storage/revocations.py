@@ -8,14 +8,19 @@ committed before another one was begun comes before it.
 from collections.abc import Sequence
 
 from carnet.ambient import Instant
+from carnet.issuer.storage.pseudonyms import with_pseudonyms
 from carnet.issuer.storage.records import Revocation, Stream
 from carnet.issuer.storage.statements import Batch, Group, Row, Statement, Verb, overhauling, reading, scanning, writing
 
 
 def note(revocations: Sequence[Revocation]) -> Verb[None]:
-    """Write entries, in the transaction of what causes them. Entries about the same thing become one that refuses more."""
+    """Write entries, in the transaction of what causes them. Entries about the same thing become one that refuses more.
+
+    Those of subjects and sessions are written for all that pairwise clients know these as, too.
+    """
     if not revocations:
         return
+    revocations = yield from with_pseudonyms(revocations)
     # In one order, so that two transactions never wait for each other's entries.
     entries = sorted(revocations, key=lambda entry: (entry.kind, entry.value))
     yield Batch(

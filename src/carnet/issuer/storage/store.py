@@ -11,8 +11,10 @@ from carnet.issuer.storage.consents import StoredConsents
 from carnet.issuer.storage.definitions import StoredDefinitions
 from carnet.issuer.storage.events import StoredEvents
 from carnet.issuer.storage.participants import StoredParticipants
+from carnet.issuer.storage.pseudonyms import StoredPseudonyms
 from carnet.issuer.storage.revocations import StoredRevocations
 from carnet.issuer.storage.sessions import StoredSessions
+from carnet.issuer.storage.signals import StoredSignals
 from carnet.issuer.storage.signing_keys import StoredSigningKeys
 from carnet.issuer.storage.statements import Engine, Statement, Verb
 from carnet.issuer.storage.throttle import StoredThrottle
@@ -32,9 +34,11 @@ class EngineStore:
         self.clients: ports.Clients = StoredClients(engine)
         self.sessions: ports.Sessions = StoredSessions(engine)
         self.participants: ports.Participants = StoredParticipants(engine)
+        self.pseudonyms: ports.Pseudonyms = StoredPseudonyms(engine)
         self.consents: ports.Consents = StoredConsents(engine)
         self.signing_keys: ports.SigningKeys = StoredSigningKeys(engine)
         self.revocations: ports.Revocations = StoredRevocations(engine)
+        self.signals: ports.Signals = StoredSignals(engine)
         self.throttle: ports.Throttle = StoredThrottle(engine)
         self.events: ports.Events = StoredEvents(engine)
         self.definitions: ports.Definitions = StoredDefinitions(engine)

@@ -22,6 +22,7 @@ from carnet.testing.storage.definitions import TestDefinitions
 from carnet.testing.storage.endings import TestEndings
 from carnet.testing.storage.events import TestEvents
 from carnet.testing.storage.participants import TestParticipants
+from carnet.testing.storage.pseudonyms import TestPseudonyms
 from carnet.testing.storage.races import TestRaces
 from carnet.testing.storage.revocations import TestRevocations
 from carnet.testing.storage.sessions import TestSessions
@@ -39,6 +40,7 @@ __all__ = [
     "TestEndings",
     "TestEvents",
     "TestParticipants",
+    "TestPseudonyms",
     "TestRaces",
     "TestRevocations",
     "TestSessions",
