@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 SHELL := /bin/bash
 
-.PHONY: help demo test lint types elsewhere bench fuzz lock mutate docs system clean
+.PHONY: help demo test lint types elsewhere bench fuzz model lock mutate docs system clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench: $(VENV)/bench.stamp  ## measure against peers, in one run
 
 fuzz: $(VENV)/fuzz.stamp  ## feed the token core with made-up input for five minutes
 	@python tests/fuzz/fuzz_jose.py $(ARGS)
+
+model: $(VENV)/test.stamp  ## run the revocation feed against its model, 100,000 times by chance
+	@nice python tests/properties/test_feed.py $(ARGS)
 
 mutate: $(VENV)/test.stamp  ## change the code of MODULES bit by bit and see whether a test notices
 	@nice python scripts/mutate.py $(MODULES) $(ARGS)
