@@ -1,19 +1,20 @@
 """A bounded memory of verified tokens, so that one that comes again costs a look-up and not a signature."""
 
-from typing import NamedTuple
-
 from carnet.jose.keys import VerifyingKey
 from carnet.jose.verified import Verified
 
 
-class Entry(NamedTuple):
+class Entry:
     """What must still hold when the token comes again."""
 
-    verified: Verified
-    kid: str | None
-    key: VerifyingKey
-    begin: float
-    end: float
+    __slots__ = ("begin", "end", "key", "kid", "verified")
+
+    def __init__(self, verified: Verified, kid: str | None, key: VerifyingKey, begin: float, end: float) -> None:
+        self.verified = verified
+        self.kid = kid
+        self.key = key
+        self.begin = begin
+        self.end = end
 
 
 class RecentTokens:
