@@ -3,8 +3,9 @@
 A client that has lost an answer asks again. For ten seconds, and while nobody has used the successor, a client that
 authenticates, or has proved the key that the token is bound to, gets the very same successor again: the row of the spent
 token holds it, sealed under the token itself, so that the database alone yields nothing. Unbound public clients do not: a
-thief who came within that time after each rotation would stay in step with the honest client unseen. Any other second
-redemption that is valid in all else ends the family.
+thief who came within that time after each rotation would stay in step with the honest client unseen. Whoever registers a
+client may give it another window (`refresh_retry_window`), or none. Any other second redemption that is valid in all else ends
+the family.
 """
 
 from carnet.ambient import Instant
@@ -19,7 +20,7 @@ from carnet.oauth.errors import InvalidGrantError
 from carnet.sealing import Sealer
 
 WINDOW = 10
-"""Seconds after the first redemption in which a lost answer may be asked for again."""
+"""Seconds after the first redemption in which a lost answer may be asked for again, at most."""
 PER_HOUR = 3
 """Retries in one family during an hour."""
 
@@ -33,23 +34,19 @@ async def settle(redemption: Redemption, successor: Successor | None, client: Cl
         InvalidGrantError: somebody else has spent it, or it was ended meanwhile.
     """
     artifact = redemption.artifact
-    now = desk.ambient.now()
-    retryable = redemption.retryable and (authenticates(client) or redemption.bound)
+    window = _window(redemption, client)
     outcome = await desk.store.artifacts.spend(
         artifact.kind,
         artifact.digest,
-        at=now,
+        at=desk.ambient.now(),
         into=() if successor is None else (successor.artifact,),
-        receipt=_seal(successor.secret, redemption, desk) if successor is not None and retryable else None,
+        receipt=_seal(successor.secret, redemption, desk) if successor is not None and window else None,
     )
     match outcome:
         case Fresh():
             return None if successor is None else successor.secret
         case Spent():
-            if retryable and _lost_answer(outcome, at=now):
-                return await _repeat(redemption, client, desk)
-            await revoke_family(artifact, desk, name=f"{artifact.kind}.reused")
-            raise InvalidGrantError(_REFUSED, why="spent before: its family ends")
+            return await _again(outcome, redemption, desk, window=window)
         case None:
             raise InvalidGrantError(_REFUSED, why="expired, revoked, or its session, account or client is gone")
 
@@ -69,19 +66,38 @@ async def revoke_family(artifact: Artifact, desk: Desk, *, name: str) -> None:
     await _note(artifact, desk, name=name)
 
 
-def _lost_answer(spent: Spent, *, at: Instant) -> bool:
-    return spent.receipt is not None and spent.successor_unused and at - spent.spent_at < WINDOW
+def _window(redemption: Redemption, client: Client) -> int:
+    """Seconds; 0: what is spent is never given out again."""
+    if not redemption.retryable:
+        return 0
+    if client.refresh_retry_window is not None:
+        return client.refresh_retry_window
+    return WINDOW if authenticates(client) or redemption.bound else 0
 
 
-async def _repeat(redemption: Redemption, client: Client, desk: Desk) -> Opaque:
+async def _again(spent: Spent, redemption: Redemption, desk: Desk, *, window: int) -> Opaque:
+    """The successor once more for a lost answer; for anything else the family's end."""
     artifact = redemption.artifact
-    receipt = await desk.store.artifacts.replay(
-        artifact.kind, artifact.digest, at=desk.ambient.now(), window=WINDOW, per_hour=PER_HOUR
-    )
-    if receipt is None:
-        raise InvalidGrantError("The answer was asked for too often.", why=f"retries of {client.client_id}")
-    await _note(artifact, desk, name=f"{artifact.kind}.repeated")
-    return Opaque(_sealer(redemption, desk).open(receipt, context=artifact.digest).decode("ascii"))
+    now = desk.ambient.now()
+    if _lost_answer(spent, window=window, at=now):
+        receipt = await desk.store.artifacts.replay(
+            artifact.kind, artifact.digest, at=now, window=window, per_hour=PER_HOUR
+        )
+        if receipt is not None:
+            await _note(artifact, desk, name=f"{artifact.kind}.repeated")
+            return Opaque(_sealer(redemption, desk).open(receipt, context=artifact.digest).decode("ascii"))
+        # Too often, or somebody has used the successor since it was looked at: that is reuse like any other.
+        seen = await desk.store.artifacts.get(artifact.kind, artifact.digest, at=now)
+        if not isinstance(seen, Spent):
+            raise InvalidGrantError(_REFUSED, why="its family ended meanwhile")
+        if _lost_answer(seen, window=window, at=now):
+            raise InvalidGrantError("The answer was asked for too often.", why=f"retries of {artifact.client_id}")
+    await revoke_family(artifact, desk, name=f"{artifact.kind}.reused")
+    raise InvalidGrantError(_REFUSED, why="spent before: its family ends")
+
+
+def _lost_answer(spent: Spent, *, window: int, at: Instant) -> bool:
+    return spent.receipt is not None and spent.successor_unused and at - spent.spent_at < window
 
 
 def _seal(secret: Opaque, redemption: Redemption, desk: Desk) -> bytes:

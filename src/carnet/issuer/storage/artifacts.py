@@ -105,11 +105,10 @@ def _spent(found: _Found, spent_at: Instant, at: Instant) -> Verb[Spent | None]:
     )
 
 
-def _hold(found: _Found) -> Verb[bool]:
-    if found.key is None:
+def _hold(key: str | None, artifact: Artifact) -> Verb[bool]:
+    if key is None:
         return True
-    artifact = found.artifact
-    return (yield from hold(found.key, Owner(artifact.subject, artifact.client_id, artifact.sid)))
+    return (yield from hold(key, Owner(artifact.subject, artifact.client_id, artifact.sid)))
 
 
 def _store(artifact: Artifact, *, held: str | None = None) -> Verb[bool]:
@@ -145,30 +144,36 @@ class StoredArtifacts(Group):
         at: Instant,
         into: Sequence[Artifact] = (),
         receipt: bytes | None = None,
+        found: Artifact | None = None,
     ) -> Verb[Fresh | Spent | None]:
-        found = yield from _find(kind, digest)
-        if found is None or not (yield from _hold(found)):
+        if found is None:
+            seen = yield from _find(kind, digest)
+            if seen is None:
+                return None
+            found = seen.artifact
+        key = key_of(found)
+        if not (yield from _hold(key, found)):
             return None
         successors = msgspec.json.encode([successor.digest for successor in into])
         won = yield Statement(
             "UPDATE artifact SET spent_at = ?, receipt = ?, successors = ?"
-            " WHERE digest = ? AND spent_at IS NULL AND expires_at > ? RETURNING 1",
-            (at, receipt, successors, digest, at),
+            " WHERE digest = ? AND kind = ? AND spent_at IS NULL AND expires_at > ? RETURNING 1",
+            (at, receipt, successors, digest, kind, at),
         )
         if not won:
-            seen = yield from _look(kind, digest, at)
-            return seen if isinstance(seen, Spent) else None
+            spent = yield from _look(kind, digest, at)
+            return spent if isinstance(spent, Spent) else None
         for successor in into:
-            if not (yield from _store(successor, held=found.key)):
+            if not (yield from _store(successor, held=key)):
                 raise Undo(None)
-        return Fresh(found.artifact)
+        return Fresh(found)
 
     @writing
     def replay(
         self, kind: ArtifactKind, digest: Digest, *, at: Instant, window: int, per_hour: int
     ) -> Verb[bytes | None]:
         found = yield from _find(kind, digest)
-        if found is None or not (yield from _hold(found)):
+        if found is None or not (yield from _hold(found.key, found.artifact)):
             return None
         seen = yield from _look(kind, digest, at)
         # A clock that was set back does not make the window longer.

@@ -19,7 +19,7 @@ from carnet.ambient import Ambient
 from carnet.issuer.config import Config
 from carnet.issuer.storage.dialect import SQLITE, Dialect
 from carnet.issuer.storage.ports import AlreadyExistsError, StaleError, StorageError, Store
-from carnet.issuer.storage.statements import Batch, Row, Statement, Undo, Verb, storable
+from carnet.issuer.storage.statements import Row, Statement, Undo, Verb, storable
 from carnet.issuer.storage.store import EngineStore
 
 T = TypeVar("T")
@@ -88,27 +88,23 @@ def prepare_file(path: Path) -> None:
         os.close(folder)
 
 
-def _run(connection: sqlite3.Connection, request: Statement | Batch) -> list[Row]:
-    sql = SQLITE.render(request.sql)
-    if isinstance(request, Statement):
-        return connection.execute(sql, request.parameters).fetchall()
-    connection.executemany(sql, request.rows)
-    return []
-
-
 def _drive(connection: sqlite3.Connection, verb: Verb[T], *, writing: bool) -> T:
-    rows: list[Row] | None = None
-    while True:
-        try:
-            request = verb.send(cast(list[Row], rows))
-        except StopIteration as stop:
-            return cast(T, stop.value)
-        if storable(request):
-            rows = _run(connection, request)
-        elif writing:
-            raise StorageError("A text that is not valid Unicode, or has U+0000 in it, cannot be stored.")
-        else:
-            rows = []  # what cannot be stored is not there
+    render = SQLITE.render
+    try:
+        request = next(verb)
+        while True:
+            rows: list[Row] = []
+            if storable(request):
+                if isinstance(request, Statement):
+                    rows = connection.execute(render(request.sql), request.parameters).fetchall()
+                else:
+                    connection.executemany(render(request.sql), request.rows)
+            elif writing:
+                raise StorageError("A text that is not valid Unicode, or has U+0000 in it, cannot be stored.")
+            # else: what cannot be stored is not there
+            request = verb.send(rows)
+    except StopIteration as stop:
+        return cast(T, stop.value)
 
 
 class _Job(Generic[T]):

@@ -117,16 +117,12 @@ def storable(request: Statement | Batch) -> bool:
     rows = (request.parameters,) if isinstance(request, Statement) else request.rows
     for row in rows:
         for value in row:
-            if isinstance(value, str) and not _storable(value):
+            if isinstance(value, str) and ("\0" in value or not (value.isascii() or _encodable(value))):
                 return False
     return True
 
 
-def _storable(text: str) -> bool:
-    if "\0" in text:
-        return False
-    if text.isascii():
-        return True
+def _encodable(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
