@@ -204,6 +204,17 @@ def test_an_rsa_modulus_that_would_make_verifying_slow_is_refused(key_of):
     refused(lambda: VerifyingKey.from_jwk({**jwk, "n": b64(b"\xff" * 2048)}, alg="RS256"))
 
 
+@pytest.mark.parametrize(("bits", "accepted"), [(2047, False), (2048, True), (8192, True), (8193, False)])
+def test_an_rsa_modulus_has_2048_to_8192_bits(bits, accepted, key_of):
+    modulus = (1 << bits) - 1
+    jwk = key_of("RS256").public().to_jwk() | {"n": b64(modulus.to_bytes((bits + 7) // 8, "big"))}
+    act = lambda: VerifyingKey.from_jwk(jwk, alg="RS256")  # noqa: E731
+    if accepted:
+        assert act().alg == "RS256"
+    else:
+        assert f"has {bits} bits" in refused(act)
+
+
 @pytest.mark.parametrize(
     "exponent", [b"\x01", b"\x03", b"\x02", b"\x01\x00\x00", b"\x01\x00\x00\x00\x01", b"\xff" * 64, b"\x01\x00\x02"]
 )
