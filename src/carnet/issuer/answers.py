@@ -12,6 +12,7 @@ from carnet.oauth import dpop
 from carnet.oauth.challenge import challenge
 from carnet.oauth.errors import (
     InsufficientScopeError,
+    InsufficientUserAuthenticationError,
     InvalidClientError,
     InvalidTokenError,
     OAuthError,
@@ -63,12 +64,12 @@ def refusal(error: OAuthError, config: Config) -> Response:
     return response
 
 
-def token_wanted(config: Config) -> Response:
+def token_wanted(config: Config, resource: str) -> Response:
     """RFC 6750 section 3.1: a request without a token is told what is wanted, and nothing of errors.
 
-    RFC 9728 section 5.1: and where to learn more.
+    RFC 9728 section 5.1: and where to learn more of the resource.
     """
-    more = protected_resource_url(config.issuer)
+    more = protected_resource_url(resource)
     bearer = challenge("Bearer", realm=config.issuer, resource_metadata=more)
     bound = challenge(dpop.SCHEME, algs=" ".join(dpop.ALGORITHMS), resource_metadata=more)
     return Response(status_code=401, headers={"WWW-Authenticate": f"{bearer}, {bound}", **NO_STORE})
@@ -79,12 +80,7 @@ def token_refused(error: OAuthError, config: Config) -> Response:
     response = refusal(error, config)
     response.status_code = max(error.status, 401)
     response.headers["WWW-Authenticate"] = challenge(
-        dpop.SCHEME,
-        realm=config.issuer,
-        error=error.code,
-        error_description=error.description,
-        scope=error.scope if isinstance(error, InsufficientScopeError) else None,
-        algs=" ".join(dpop.ALGORITHMS),
+        dpop.SCHEME, realm=config.issuer, **_told(error), algs=" ".join(dpop.ALGORITHMS)
     )
     return response
 
@@ -92,12 +88,16 @@ def token_refused(error: OAuthError, config: Config) -> Response:
 def _challenge(error: OAuthError, *, realm: str) -> str | None:
     if isinstance(error, InvalidClientError):
         return challenge("Basic", realm=realm, charset="UTF-8")
-    if isinstance(error, InvalidTokenError | InsufficientScopeError):
-        return challenge(
-            "Bearer",
-            realm=realm,
-            error=error.code,
-            error_description=error.description,
-            scope=error.scope if isinstance(error, InsufficientScopeError) else None,
-        )
+    if isinstance(error, InvalidTokenError | InsufficientScopeError | InsufficientUserAuthenticationError):
+        return challenge("Bearer", realm=realm, **_told(error))
     return None
+
+
+def _told(error: OAuthError) -> dict[str, str | None]:
+    """RFC 6750 section 3, RFC 9470 section 3: what a challenge says of an error."""
+    told: dict[str, str | None] = {"error": error.code, "error_description": error.description}
+    if isinstance(error, InsufficientScopeError):
+        told["scope"] = error.scope
+    if isinstance(error, InsufficientUserAuthenticationError):
+        told |= {"acr_values": error.acr_values, "max_age": str(error.max_age)}
+    return told

@@ -17,6 +17,7 @@ from carnet.ambient import SYSTEM, Ambient
 from carnet.issuer import cors
 from carnet.issuer.answers import refusal
 from carnet.issuer.catalogue import Definitions
+from carnet.issuer.client_directory import ClientDirectory
 from carnet.issuer.client_keys import ClientKeys
 from carnet.issuer.config import Config, ConfigError
 from carnet.issuer.definitions import check_settings
@@ -26,6 +27,7 @@ from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.endpoints import (
     account,
     admin,
+    admin_api,
     approvals,
     assets,
     authorize,
@@ -92,6 +94,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *account.ENDPOINTS,
     *second_factor.ENDPOINTS,
     *admin.ENDPOINTS,
+    *admin_api.ENDPOINTS,
     *debugger.ENDPOINTS,
     *assets.ENDPOINTS,
     *health.ENDPOINTS,
@@ -140,6 +143,7 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
         publisher=Publisher(store, keyring, issuer=config.issuer, ambient=ambient),
         egress=egress,
         client_keys=ClientKeys(egress, ambient),
+        directory=ClientDirectory(config, store, egress, ambient),
         client_authorities=client_authorities,
         secret=secret,
         metadata=describe(config, served(config)),

@@ -1,7 +1,7 @@
 """RFC 6749 section 3.3, RFC 8707, OpenID Connect Core section 5.4: the scope values, claims and audiences that there are.
 
-A definition stands in the code, in the settings or in the store. What the settings hold goes before what the store holds under the same name, and
-both go before what is built in.
+A definition stands in the code, in the settings or in the store. What the settings hold goes before what the store holds
+under the same name, and both go before what is built in.
 """
 
 from collections.abc import Iterable, Mapping

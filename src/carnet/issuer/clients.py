@@ -22,12 +22,16 @@ from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 from carnet.issuer.logout_uris import LogoutUriError, check_logout_uris
 from carnet.issuer.mtls_clients import AUTHORITY, SELF_SIGNED, MtlsClientError, check_mtls
 from carnet.issuer.opaque import Opaque, fresh_name
+from carnet.issuer.pairwise import SectorError, check_pairwise, check_sector, sector_of
 from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN, entry
+from carnet.issuer.rotation import WINDOW as RETRY_WINDOW
 from carnet.issuer.storage.ports import AlreadyExistsError
 from carnet.issuer.storage.records import AssertionIssuer, Client, Event, TokenExchange
 from carnet.issuer.token_policies import PolicyError, check_policies
 from carnet.jose import JoseError, KeySet
 from carnet.oauth import redirect_uri, scope
+from carnet.oauth.client_id import ClientIdError, names_document
+from carnet.oauth.client_id import check as check_client_id
 from carnet.oauth.errors import InvalidScopeError
 
 PUBLIC = "none"
@@ -46,6 +50,10 @@ _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 class ClientError(Exception):
     """A registration that cannot be accepted; the message is a sentence that says what to do."""
+
+
+class TakenError(ClientError):
+    """Its client_id is somebody's, or was until a moment ago."""
 
 
 class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,6 +93,8 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     tls_client_auth_san_ip: str | None = None
     tls_client_auth_san_email: str | None = None
     pkce: Literal["required", "or_nonce"] = "required"
+    subject_type: Literal["public", "pairwise"] = "public"
+    sector_identifier_uri: str | None = None
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
@@ -96,6 +106,7 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     roles: tuple[str, ...] = ()
     first_party: bool = False
     access_token_lifetime: int | None = None
+    refresh_retry_window: int | None = None
     backchannel_logout_uri: str | None = None
     backchannel_logout_session_required: bool = False
     frontchannel_logout_uri: str | None = None
@@ -121,6 +132,7 @@ async def register(desk: Desk, asked: Registration, *, actor: str) -> Registered
         ClientError: it cannot be accepted, or its client_id is taken.
     """
     registered = prepared(desk, asked)
+    await check_documents(desk, registered.client)
     await keep(desk, registered.client, actor=actor)
     return registered
 
@@ -151,6 +163,18 @@ def prepared(desk: Desk, asked: Registration) -> Registered:
     return Registered(validated(Client(**members), desk.config), secret)
 
 
+async def check_documents(desk: Desk, client: Client) -> None:
+    """Refuse a client that says of itself what the documents that it points to do not.
+
+    Raises:
+        ClientError: says which.
+    """
+    try:
+        await check_sector(client, desk)
+    except SectorError as error:
+        raise ClientError(str(error)) from None
+
+
 async def keep(desk: Desk, client: Client, *, actor: str) -> None:
     """Store a client that was `prepared`.
 
@@ -158,16 +182,16 @@ async def keep(desk: Desk, client: Client, *, actor: str) -> None:
         ClientError: its client_id is taken, or was until a moment ago.
     """
     if await desk.store.revocations.find("client", client.client_id, at=desk.ambient.now()) is not None:
-        raise ClientError(
+        raise TakenError(
             f"A client {client.client_id!r} was deleted a moment ago, and its tokens are still refused under that name: "
             "choose another client_id, or wait for an hour."
         )
     if await desk.store.accounts.get(client.client_id) is not None:
-        raise ClientError(f"{client.client_id!r} is the subject of an account (RFC 9700 section 4.15): choose another.")
+        raise TakenError(f"{client.client_id!r} is the subject of an account (RFC 9700 section 4.15): choose another.")
     try:
         await desk.store.clients.add(client)
     except AlreadyExistsError:
-        raise ClientError(f"There is a client {client.client_id!r} already: choose another client_id.") from None
+        raise TakenError(f"There is a client {client.client_id!r} already: choose another client_id.") from None
     await _note(desk, "client.registered", client, actor, {"client_name": client.client_name})
     for content in CONTENTS:  # so that keys are published before they sign
         await desk.keyring.signing_key(wishes(client, content).signed)
@@ -192,6 +216,11 @@ async def change(desk: Desk, before: Client, after: Client, *, actor: str) -> Cl
         ),
         desk.config,
     )
+    if sector_of(changed) != sector_of(before):
+        raise ClientError(
+            "A client keeps its subject_type and its sector, or all people would be strangers to it: register another one."
+        )
+    await check_documents(desk, changed)
     await desk.store.clients.replace(before, changed)
     fields = [name for name in Client.__struct_fields__ if getattr(before, name) != getattr(changed, name)]
     await _note(desk, "client.changed", changed, actor, {"changed": fields})
@@ -238,11 +267,7 @@ def validated(client: Client, config: Config) -> Client:
         ClientError: says what to do.
     """
     client = fapi.applied(client)
-    if not _CLIENT_ID.fullmatch(client.client_id) and not _is_document_url(client.client_id):
-        raise ClientError(
-            f"client_id {client.client_id!r} is not 1 to 100 letters, digits, dots, dashes, underscores; nor the https URL "
-            "of a document, with a path, to which it could point for other issuers."
-        )
+    _check_client_id(client.client_id)
     if not client.client_name.strip() or len(client.client_name) > 100 or not client.client_name.isprintable():
         raise ClientError("A client needs a name of 1 to 100 printable characters.")
     _check_grants(client, config)
@@ -257,7 +282,8 @@ def validated(client: Client, config: Config) -> Client:
         check_logout_uris(client, Egress(config))
         check_mtls(client, config)
         check_envelopes(client)
-    except (fapi.ProfileError, PolicyError, LogoutUriError, MtlsClientError, EnvelopeError) as error:
+        check_pairwise(client, config)
+    except (fapi.ProfileError, PolicyError, LogoutUriError, MtlsClientError, EnvelopeError, SectorError) as error:
         raise ClientError(str(error)) from None
     try:
         values = scope.parse(client.scope)
@@ -281,7 +307,26 @@ def validated(client: Client, config: Config) -> Client:
     longest = max(config.lifetimes.access_token, LONGEST_ACCESS_TOKEN)
     if client.access_token_lifetime is not None and not 10 <= client.access_token_lifetime <= longest:
         raise ClientError(f"access_token_lifetime is between 10 and {longest} seconds.")
+    _check_retry_window(client)
     return client
+
+
+def _check_retry_window(client: Client) -> None:
+    window = client.refresh_retry_window
+    if window is not None and not 0 <= window <= RETRY_WINDOW:
+        raise ClientError(f"refresh_retry_window is between 0 and {RETRY_WINDOW} seconds.")
+    if window is not None and client.profile is not None:
+        raise ClientError(f"The profile {client.profile} says itself how a lost answer is asked for again.")
+
+
+def _check_client_id(client_id: str) -> None:
+    if names_document(client_id):
+        try:
+            check_client_id(client_id)
+        except ClientIdError as error:
+            raise ClientError(f"client_id: {error}") from None
+    elif not _CLIENT_ID.fullmatch(client_id):
+        raise ClientError(f"client_id {client_id!r} is not 1 to 100 letters, digits, dots, dashes, underscores.")
 
 
 def _check_grants(client: Client, config: Config) -> None:

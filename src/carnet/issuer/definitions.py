@@ -3,6 +3,7 @@
 import re
 from typing import TypeVar
 
+from carnet.issuer.accounts.details import ATTRIBUTE
 from carnet.issuer.catalogue import OWN_CLAIMS, PROTOCOL_CLAIMS, Catalogue, Entry, catalogue_of
 from carnet.issuer.config import Config, ConfigError
 from carnet.issuer.definition import AudienceDefinition, ClaimDefinition, Definition, DefinitionKind, ScopeDefinition
@@ -24,7 +25,6 @@ RESERVED_CLAIMS = frozenset(
 """RFC 7519 section 4.1 and others: claims that mean something already."""
 
 _CLAIM = re.compile(r"[A-Za-z][A-Za-z0-9_:./#-]{0,199}")
-_ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
 _WORD = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")
 _MOST = 100
@@ -140,7 +140,7 @@ def _check_claim(definition: ClaimDefinition) -> None:
         raise DefinitionError("A claim's name is 1 to 200 letters, digits or _ : . / # - and begins with a letter.")
     if definition.name in RESERVED_CLAIMS:
         raise DefinitionError(f"The claim {definition.name!r} means something already: choose another name.")
-    if not _ATTRIBUTE.fullmatch(definition.attribute):
+    if not ATTRIBUTE.fullmatch(definition.attribute):
         raise DefinitionError("An attribute's name is 1 to 64 of a-z, 0-9 and _ and begins with a letter.")
 
 

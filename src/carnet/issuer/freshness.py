@@ -10,5 +10,10 @@ FRESH = 900
 
 def fresh(account: Account, session: Session, *, at: Instant) -> bool:
     """Whether the person has just proved who they are, by both factors where they have two."""
-    strong = account.totp is None or session.acr == acr.TWO_FACTORS
-    return strong and at - session.auth_time < FRESH
+    return strong_and_recent(account, session.acr, session.auth_time, at=at)
+
+
+def strong_and_recent(account: Account, reached: str | None, auth_time: Instant, *, at: Instant) -> bool:
+    """The same of a sign-in as its tokens tell of it."""
+    strong = account.totp is None or reached == acr.TWO_FACTORS
+    return strong and at - auth_time < FRESH

@@ -15,7 +15,7 @@ from carnet.issuer.egress import Egress, EgressError, reachable
 from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 from carnet.issuer.mtls_clients import MTLS_MEMBERS
 from carnet.issuer.opaque import Opaque
-from carnet.issuer.storage.records import Artifact, Client, Digest
+from carnet.issuer.storage.records import Artifact, Client, Digest, Event
 from carnet.jose import JoseError
 from carnet.jose.strict_json import parse_object
 from carnet.oauth import redirect_uri, scope
@@ -54,6 +54,8 @@ OWN = (
     "require_pushed_authorization_requests",
     "dpop_bound_access_tokens",
     *MTLS_MEMBERS,
+    "subject_type",
+    "sector_identifier_uri",
     "redirect_uris",
     "post_logout_redirect_uris",
     "grant_types",
@@ -64,9 +66,6 @@ OWN = (
     "frontchannel_logout_session_required",
 )
 """Members of `Registration` that a client says of itself; all others are an administrator's to set."""
-
-REFUSED = ("sector_identifier_uri",)
-"""Members that a client would count on, and that do not work here."""
 
 INITIAL_LIFETIME = 86_400
 """Seconds of an initial access token, unless it is said otherwise."""
@@ -118,6 +117,7 @@ async def initial_token(
     reusable: bool,
     lifetime: int = INITIAL_LIFETIME,
     pkce: Literal["required", "or_nonce"] = "required",
+    actor: str = "cli",
 ) -> InitialToken:
     """Make a token with which a client may register: once, or as often as wanted until it expires."""
     now = desk.ambient.now()
@@ -131,6 +131,8 @@ async def initial_token(
             expires_at=now + lifetime,
         )
     )
+    made = {"reusable": reusable, "expires_at": now + lifetime}
+    await desk.store.events.add(Event(at=now, name="registration_token.made", actor=actor, detail=made))
     return InitialToken(secret, now + lifetime)
 
 
@@ -182,6 +184,10 @@ def asked_client(given: dict[str, Any], desk: Desk, *, allowed: scope.Scope) -> 
     _check_about(asked, about, desk.config)
     if not set(asked.grant_types) <= set(GRANT_TYPES):
         raise InvalidClientMetadataError(f"A client may register itself for {', '.join(GRANT_TYPES)} alone.")
+    if asked.subject_type == "pairwise" and DEVICE_CODE in asked.grant_types:
+        raise InvalidClientMetadataError(
+            "Only answers to its redirect URIs prove a client's sector: subject_type pairwise goes with no device grant."
+        )
     described = {name: value for name, value in msgspec.to_builtins(about).items() if name in given}
     clamped = msgspec.structs.replace(asked, scope=_clamped(asked.scope, allowed), metadata=described)
     try:
@@ -201,20 +207,13 @@ def _nameless(own: dict[str, Any]) -> str:
 
 
 def _check_fixed(given: dict[str, Any]) -> None:
-    """What is the same for all clients here, and what does not work."""
-    fixed = {"subject_type": "public"}
-    for name, value in fixed.items():
-        if given.get(name, value) != value:
-            raise InvalidClientMetadataError(f"{name} is {value} here.")
+    """What is the same for all clients here."""
     grant_types = given.get("grant_types", ("authorization_code",))
     wanted = ("code",) if isinstance(grant_types, tuple) and "authorization_code" in grant_types else ()
     if given.get("response_types", wanted) != wanted:
         raise InvalidClientMetadataError(
             "response_types is ['code'] with the grant authorization_code, and else empty."
         )
-    for name in REFUSED:
-        if name in given:
-            raise InvalidClientMetadataError(f"{name} is not supported: leave it out.")
 
 
 def _check_redirect_uris(asked: Registration, about: About, config: Config) -> None:
@@ -235,7 +234,7 @@ def _check_redirect_uris(asked: Registration, about: About, config: Config) -> N
 
 def _check_about(asked: Registration, about: About, config: Config) -> None:
     """Rule O6: nothing that a client names leads inside, neither us nor people's browsers."""
-    for name in ("jwks_uri", "backchannel_logout_uri", "frontchannel_logout_uri"):
+    for name in ("jwks_uri", "sector_identifier_uri", "backchannel_logout_uri", "frontchannel_logout_uri"):
         _check_outside(name, getattr(asked, name), config)
     for name in ("client_uri", "logo_uri", "policy_uri", "tos_uri", "initiate_login_uri"):
         _check_outside(name, getattr(about, name), config)
@@ -279,7 +278,6 @@ def document(client: Client, config: Config) -> dict[str, Any]:
     own = {name: getattr(client, name) for name in OWN}
     fixed = {
         "id_token_signed_response_alg": client.id_token_signed_response_alg or config.signing_algorithm,
-        "subject_type": "public",
         "response_types": client.response_types,
     }
     shown = {name: value for name, value in {**own, **client.metadata}.items() if value not in (None, (), False)}

@@ -1,4 +1,4 @@
-"""OAuth 2.1 section 7.9, RFC 4647 section 3.4: scope values as people read them, in their own language where there is a sentence."""
+"""OAuth 2.1 section 7.9, RFC 4647 section 3.4: scope values as people read them, in their own language where it can be."""
 
 from collections.abc import Iterable, Mapping
 

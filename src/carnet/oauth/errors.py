@@ -204,6 +204,19 @@ class InvalidTokenError(OAuthError):
     status = 401
 
 
+class InsufficientUserAuthenticationError(OAuthError):
+    """RFC 9470 section 3."""
+
+    code = "insufficient_user_authentication"
+    status = 401
+
+    def __init__(self, description: str, *, max_age: int, acr_values: str | None = None, why: str = "") -> None:
+        """`max_age`: how many seconds old the proof may be; `acr_values`: how strong it has to be, where that matters."""
+        super().__init__(description, why=why)
+        self.max_age = max_age
+        self.acr_values = acr_values
+
+
 class InsufficientScopeError(OAuthError):
     """RFC 6750 section 3.1."""
 

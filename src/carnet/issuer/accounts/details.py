@@ -1,14 +1,24 @@
-"""OpenID Connect Core section 5.1: what an account's email address, name and roles may be."""
+"""OpenID Connect Core section 5.1: what an account's email address, name, roles and attributes may be."""
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from carnet.issuer.accounts.errors import MAX_NAME, MAX_ROLES, BadEmailError, BadNameError, BadRoleError
+from carnet.issuer.accounts.errors import (
+    MAX_ATTRIBUTES,
+    MAX_NAME,
+    MAX_ROLES,
+    BadAttributeError,
+    BadEmailError,
+    BadNameError,
+    BadRoleError,
+)
+from carnet.issuer.storage.records import Attribute
 
 MAX_EMAIL = 254
 
 _ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
+ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _EMAIL = re.compile(r"[^@\s<>\"'(),:;\\]{1,64}@[^@\s<>\"'(),:;\\]{1,190}\Z")
 
 
@@ -34,3 +44,15 @@ def checked_roles(roles: Iterable[str]) -> tuple[str, ...]:
     if len(unique) > MAX_ROLES or not all(_ROLE.match(role) for role in unique):
         raise BadRoleError
     return unique
+
+
+def checked_attributes(attributes: Mapping[str, Attribute]) -> dict[str, Attribute]:
+    """In the order of names. Raises BadAttributeError."""
+    if len(attributes) > MAX_ATTRIBUTES:
+        raise BadAttributeError
+    for name, value in attributes.items():
+        texts = value if isinstance(value, tuple) else (value,) if isinstance(value, str) else ()
+        right = len(texts) <= 100 and all(len(text) <= 1000 and text.isprintable() for text in texts)
+        if not ATTRIBUTE.fullmatch(name) or not right or (isinstance(value, int) and abs(value) >= 2**53):
+            raise BadAttributeError
+    return dict(sorted(attributes.items()))

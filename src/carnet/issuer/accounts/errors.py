@@ -5,6 +5,7 @@ from typing import ClassVar
 MAX_NAME = 200
 """Characters."""
 MAX_ROLES = 32
+MAX_ATTRIBUTES = 50
 
 
 class PersonError(Exception):
@@ -43,6 +44,15 @@ class BadRoleError(PersonError):
     sentence = (
         "A role is 1 to 64 letters, digits or _ . : - and begins with a letter or digit; "
         f"an account has at most {MAX_ROLES}."
+    )
+
+
+class BadAttributeError(PersonError):
+    key = "bad_attribute"
+    field = "attributes"
+    sentence = (
+        f"An account has at most {MAX_ATTRIBUTES} attributes. A name is 1 to 64 of a-z, 0-9 and _ and begins with a letter; "
+        "a value is a whole number, true or false, a printable text of at most 1000 characters, or at most 100 such texts."
     )
 
 

@@ -3,19 +3,19 @@
 Each change is one compare-and-swap with the revocations that follow from it, and a line of the audit trail.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from carnet.issuer.accounts import password_rule
-from carnet.issuer.accounts.details import checked_email, checked_name, checked_roles
+from carnet.issuer.accounts.details import checked_attributes, checked_email, checked_name, checked_roles
 from carnet.issuer.accounts.errors import ContentionError, EmailTakenError, LastAdministratorError, UnknownPersonError
 from carnet.issuer.desk import Desk
 from carnet.issuer.opaque import fresh_name
 from carnet.issuer.revoking import entry, entry_lifetime
 from carnet.issuer.storage.ports import AlreadyExistsError, StaleError
-from carnet.issuer.storage.records import Account, Event, PasswordHash, Revocation
+from carnet.issuer.storage.records import Account, Attribute, Event, PasswordHash, Revocation
 
 ADMIN = "ADMIN"
 """The role whose holders administer the issuer."""
@@ -40,6 +40,7 @@ async def create(
     email: str,
     name: str | None = None,
     roles: Iterable[str] = (),
+    attributes: Mapping[str, Attribute] | None = None,
     password: str | None = None,
     by: Actor,
 ) -> Account:
@@ -49,10 +50,11 @@ async def create(
         PersonError, WeakPasswordError, PasswordsBusyError.
     """
     email, name, roles = checked_email(email), checked_name(name), checked_roles(roles)
+    known = checked_attributes(attributes or {})
     if await desk.store.accounts.by_email(email) is not None:
         raise EmailTakenError
     hashed = await accepted_password(desk, password, email, name) if password is not None else None
-    return await add(desk, email, name, roles, hashed, by)
+    return await add(desk, email, name, roles, hashed, by, attributes=known)
 
 
 async def set_password(desk: Desk, subject: str, password: str, *, by: Actor) -> Account:
@@ -66,15 +68,24 @@ async def set_password(desk: Desk, subject: str, password: str, *, by: Actor) ->
     return await change_password(desk, subject, lambda account: replace(account, password=hashed), by=by)
 
 
-async def set_roles(desk: Desk, subject: str, roles: Iterable[str], *, by: Actor) -> Account:
+async def set_roles(
+    desk: Desk, subject: str, roles: Iterable[str], *, by: Actor, seen: tuple[str, ...] | None = None
+) -> Account:
     """Set the roles. Apps see them at their next refresh; access tokens that are out live their minutes.
 
     With the setting `roles_take_back` guards refuse those tokens, and apps refresh at once; nobody is signed out.
+    `seen`: the roles that the change depends on.
+
+    Raises:
+        PersonError.
+        StaleError: they are not as `seen` any more.
     """
     wanted = checked_roles(roles)
     revoking = desk.config.roles_take_back
 
     def alter(account: Account) -> Account:
+        if seen is not None and account.roles != seen:
+            raise StaleError("The roles were changed since they were read.")
         if account.roles == wanted:
             return account
         return replace(account, roles=wanted, epoch=account.epoch + 1 if revoking else account.epoch)
@@ -181,7 +192,14 @@ async def accepted_password(desk: Desk, password: str, email: str, name: str | N
 
 
 async def add(
-    desk: Desk, email: str, name: str | None, roles: tuple[str, ...], password: PasswordHash | None, by: Actor
+    desk: Desk,
+    email: str,
+    name: str | None,
+    roles: tuple[str, ...],
+    password: PasswordHash | None,
+    by: Actor,
+    *,
+    attributes: dict[str, Attribute] | None = None,
 ) -> Account:
     """Store an account whose details have been checked. Raises EmailTakenError."""
     now = desk.ambient.now()
@@ -190,6 +208,7 @@ async def add(
         email=email,
         name=name,
         roles=roles,
+        attributes=attributes or {},
         password=password,
         created_at=now,
         updated_at=now,

@@ -3,17 +3,15 @@
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from carnet.issuer.accounts import people
+from carnet.issuer.accounts import people, sessions
 from carnet.issuer.accounts.apps import apps_of
 from carnet.issuer.accounts.password_rule import MIN_LENGTH, WeakPasswordError
 from carnet.issuer.accounts.people import ADMIN, Actor
 from carnet.issuer.backchannel_requests import waiting_for
 from carnet.issuer.browser import (
     Visit,
-    alive,
     check_form,
     csrf_field,
-    end_session,
     link_parameters,
     sign_in,
     sign_out,
@@ -75,8 +73,7 @@ async def end_one(request: Request, desk: Desk) -> Response:
         return _back(desk, "session_ended")
     if chosen.sid == session.sid:
         return await _sign_out(request, desk, seen, account, session)
-    if await end_session(desk, chosen):
-        await people.note(desk, "session.ended", account, _actor(request, desk, account), sid=chosen.sid)
+    await sessions.end_one(desk, account, chosen.sid, by=_actor(request, desk, account))
     return _back(desk, "session_ended")
 
 
@@ -141,9 +138,7 @@ async def _page(
     field: str | None = None,
     status: int = 422,
 ) -> Response:
-    now = desk.ambient.now()
     done = None if error else link_parameters(request).get("done")
-    sessions = await desk.store.sessions.of(account.subject, at=now)
     return desk.pages.render(
         request,
         "account",
@@ -151,7 +146,7 @@ async def _page(
         csrf=csrf_field(desk, seen, PURPOSE),
         account=account,
         session=session,
-        sessions=[one for one in sessions if alive(one, desk.config, at=now)],
+        sessions=await sessions.sessions_of(desk, account),
         apps=await apps_of(desk, account.subject),
         asked=len(await waiting_for(desk, account.subject)),
         administers=ADMIN in account.roles,

@@ -11,6 +11,7 @@ from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.envelope import envelope, wishes
 from carnet.issuer.person_claims import claims_of
+from carnet.issuer.pairwise import subject_behind
 from carnet.issuer.presented_tokens import Claims
 from carnet.issuer.protected_request import answer_to_token
 from carnet.issuer.storage.records import Client
@@ -40,11 +41,12 @@ async def _token_in_form(request: Request) -> str | None:
 
 async def _shown(claims: Claims, desk: Desk) -> Response:
     scope = parse(claims.get("scope"))
-    account = await desk.store.accounts.get(claims["sub"])
     client = await desk.store.clients.get(claims["client_id"])
+    account = await desk.store.accounts.get(await subject_behind(claims["sub"], client, desk))
     if OPENID not in scope or account is None or client is None:
         raise InsufficientScopeError("The access token was not issued with the scope openid.", scope=OPENID)
-    return await _written(claims_of(account, scope, await desk.definitions.current()), client, desk)
+    shown = claims_of(account, scope, await desk.definitions.current())
+    return await _written({**shown, "sub": claims["sub"]}, client, desk)
 
 
 async def _written(shown: Mapping[str, Any], client: Client, desk: Desk) -> Response:

@@ -6,9 +6,7 @@ from carnet.issuer.definition import KINDS, Definition
 from carnet.issuer.storage.ports import AlreadyExistsError, StaleError
 from carnet.issuer.storage.statements import Group, Statement, Verb, scanning, writing
 
-_DECODERS: dict[str, msgspec.json.Decoder[Definition]] = {
-    kind.kind: msgspec.json.Decoder(kind) for kind in KINDS
-}
+_DECODERS: dict[str, msgspec.json.Decoder[Definition]] = {kind.kind: msgspec.json.Decoder(kind) for kind in KINDS}
 
 
 def _hold(definition: Definition) -> Verb[None]:
