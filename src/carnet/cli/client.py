@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 ACTOR = "cli"
 PAGE = 500
+TLS_NAMES = {
+    "subject-dn": "subject of its certificate (RFC 4514)",
+    "san-dns": "DNS name of its certificate",
+    "san-uri": "URI of its certificate",
+    "san-ip": "IP address of its certificate",
+    "san-email": "e-mail address of its certificate",
+}
 
 
 def add(subparsers: Any) -> None:
@@ -33,7 +40,8 @@ def add(subparsers: Any) -> None:
     create.add_argument(
         "--auth-method",
         metavar="M",
-        help="token_endpoint_auth_method (default: client_secret_basic, private_key_jwt with --jwks, or none)",
+        help="token_endpoint_auth_method (default: client_secret_basic, private_key_jwt with --jwks, "
+        "tls_client_auth with --tls-…, or none)",
     )
     create.add_argument(
         "--profile",
@@ -64,6 +72,13 @@ def add(subparsers: Any) -> None:
         "--dpop-bound", action="store_true", help="it gets only tokens that are bound to a key (RFC 9449)"
     )
     create.add_argument(
+        "--certificate-bound",
+        action="store_true",
+        help="it gets only tokens that are bound to its certificate (RFC 8705)",
+    )
+    for name, summary in TLS_NAMES.items():
+        create.add_argument(f"--tls-{name}", metavar="N", help=f"{summary}, with tls_client_auth")
+    create.add_argument(
         "--require-signed-request", action="store_true", help="it must sign its authorization requests (RFC 9101)"
     )
     create.add_argument(
@@ -73,6 +88,13 @@ def add(subparsers: Any) -> None:
     )
     create.add_argument("--first-party", action="store_true", help="yours: people are not asked for consent")
     create.add_argument("--access-token-lifetime", type=int, metavar="SECONDS")
+    create.add_argument(
+        "--refresh-retry-window",
+        type=int,
+        metavar="SECONDS",
+        help="in which a lost answer to a refresh may be asked for again, 0 to 10 "
+        "(default: 10 for a client that authenticates or proves a key, else 0)",
+    )
     create.add_argument("--backchannel-logout-uri", metavar="U", help="where it is told that a session has ended")
     create.add_argument("--frontchannel-logout-uri", metavar="U", help="what the sign-out page shows in a frame")
     create.add_argument(
@@ -106,6 +128,8 @@ def _create(arguments: Namespace) -> int:
     if arguments.public and arguments.auth_method not in {None, PUBLIC}:
         raise UsageError(f"--public goes with no --auth-method but {PUBLIC}.")
     usual = "client_secret_basic" if arguments.jwks is None else "private_key_jwt"
+    if any(_tls_names(arguments).values()):
+        usual = "tls_client_auth"
     method = PUBLIC if arguments.public else arguments.auth_method or usual
     people = ("authorization_code", "refresh_token")
     options: dict[str, Any] = dict(
@@ -117,6 +141,8 @@ def _create(arguments: Namespace) -> int:
         require_pushed_authorization_requests=arguments.require_par,
         require_signed_request_object=arguments.require_signed_request,
         dpop_bound_access_tokens=arguments.dpop_bound,
+        tls_client_certificate_bound_access_tokens=arguments.certificate_bound,
+        **_tls_names(arguments),
         pkce="or_nonce" if arguments.nonce_for_pkce else "required",
         redirect_uris=tuple(arguments.redirect_uris),
         post_logout_redirect_uris=tuple(arguments.post_logout_redirect_uris),
@@ -129,6 +155,7 @@ def _create(arguments: Namespace) -> int:
         roles=tuple(arguments.roles),
         first_party=arguments.first_party,
         access_token_lifetime=arguments.access_token_lifetime,
+        refresh_retry_window=arguments.refresh_retry_window,
         backchannel_logout_uri=arguments.backchannel_logout_uri,
         frontchannel_logout_uri=arguments.frontchannel_logout_uri,
     )
@@ -140,6 +167,12 @@ def _create(arguments: Namespace) -> int:
 
     _show_registered(arguments, at_desk(arguments, work))
     return 0
+
+
+def _tls_names(arguments: Namespace) -> dict[str, Any]:
+    """The members of RFC 8705 section 2.1.2 that are given."""
+    named = {name.replace("-", "_") for name in TLS_NAMES}
+    return {f"tls_client_auth_{name}": getattr(arguments, f"tls_{name}") for name in sorted(named)}
 
 
 def _keys(given: str | None) -> dict[str, Any]:

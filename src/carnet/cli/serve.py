@@ -2,13 +2,14 @@
 
 import argparse
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from carnet.cli import certificate, settings
 from carnet.cli.deployment import one_line, opened, prepare_data, secret_from_environment
 from carnet.cli.errors import CommandError
-from carnet.cli.server import DRAIN, Listening, end_with_parent, refuse_taken_port, serve
+from carnet.cli.server import DRAIN, GRACE, Listening, end_with_parent, refuse_taken_port, serve
 from carnet.issuer.config import Config
 
 
@@ -27,10 +28,14 @@ def run(arguments: argparse.Namespace) -> int:
     listening = Listening(
         config.host, config.port, config.workers, config.log_format, tls_cert=config.tls_cert, tls_key=config.tls_key
     )
-    refuse_taken_port(listening)
+    for port in (config.port, config.mtls_port):
+        if port is not None:
+            refuse_taken_port(replace(listening, port=port))
     with one_line():
         welcome = asyncio.run(_prepare(config))
     lines = [f"Carnet issues at {config.issuer}"]
+    if config.mtls_port is not None:
+        lines.append(f"Clients with certificates find it at {config.mtls_base}")
     if welcome is not None:
         lines.append(f"Make the first administrator (once, within a day): {welcome}")
     return serve(listening, partial(load, config), lines)
@@ -50,4 +55,11 @@ def load(config: Config) -> Any:
     from carnet.issuer.app import create_app
 
     end_with_parent()
-    return create_app(config, SYSTEM, secret=secret_from_environment(), drain=DRAIN)
+    app = create_app(config, SYSTEM, secret=secret_from_environment(), drain=DRAIN)
+    if config.mtls_port is None or config.tls_cert is None or config.tls_key is None:
+        return app
+    from carnet.cli.mtls_listener import MtlsListener
+    from carnet.cli.tls_stream import server_context
+
+    context = server_context(config.tls_cert, config.tls_key)
+    return MtlsListener(app, host=config.host, port=config.mtls_port, context=context, grace=GRACE)

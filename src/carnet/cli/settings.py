@@ -30,7 +30,7 @@ _TABLES = (
     "software_statement_issuers",
 )
 """Of these, `lifetimes` alone can come from variables: the others are whole documents."""
-_PATHS = ("data", "tls_cert", "tls_key")
+_PATHS = ("data", "tls_cert", "tls_key", "tls_client_ca")
 
 
 def add_storage_options(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +51,8 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--log-format", metavar="F", help="plain or json (default: plain)")
     group.add_argument("--tls-cert", metavar="FILE", help="certificate chain (PEM)")
     group.add_argument("--tls-key", metavar="FILE", help="its private key (PEM)")
+    group.add_argument("--tls-client-ca", metavar="FILE", help="authorities of clients' certificates (PEM, RFC 8705)")
+    group.add_argument("--mtls-port", metavar="P", help="port for clients with certificates (default: none)")
     group.add_argument(
         "--trusted-proxy",
         metavar="NETWORK",

@@ -1,0 +1,197 @@
+"""RFC 8705, RFC 9112: a second port beside the server's, for clients with certificates, in front of the same application.
+
+Its requests are few and short, so that it is plain: one at a time on each connection, HTTP/1.1 as h11 reads it, and a limit to
+everything that could last.
+"""
+
+import asyncio
+import logging
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any, TypeAlias
+from urllib.parse import unquote
+
+import h11
+from OpenSSL import SSL
+
+from carnet.cli.tls_stream import TlsStream
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+IDLE = 30
+"""Seconds for a handshake, and for the head of the next request."""
+LONGEST = 60
+"""Seconds for one request and its answer."""
+MOST = 1_000
+"""Connections at the same time; further ones are closed at once."""
+LARGEST_HEAD = 64 * 1024
+
+log = logging.getLogger("carnet.mtls")
+
+
+class MtlsListener:
+    """Listens from the start of the application to its end: itself an ASGI application, which passes everything on."""
+
+    def __init__(self, app: App, *, host: str, port: int, context: SSL.Context, grace: float) -> None:
+        """`grace`: seconds that requests have to finish when it is told to stop."""
+        self._app = app
+        self._address = host, port
+        self._context = context
+        self._grace = grace
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self._busy: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Every ASGI server's entry."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def receiving() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self.stop()
+            return message
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                await self.start()
+            await send(message)
+
+        await self._app(scope, receiving, sending)
+
+    async def start(self) -> None:
+        """Listen; further workers share the port. Raises OSError: it is taken, or not ours."""
+        host, port = self._address
+        self._server = await asyncio.start_server(self._serve, host, port, reuse_port=True)
+
+    async def stop(self) -> None:
+        """Take nothing new, and let what is under way finish."""
+        if self._server is not None:
+            self._server.close()
+        for task in self._connections - self._busy:
+            task.cancel()
+        if self._busy:
+            await asyncio.wait(self._busy, timeout=self._grace)
+        for task in self._connections:
+            task.cancel()
+
+    async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        task: asyncio.Task[None] | None = asyncio.current_task()
+        if task is None or len(self._connections) >= MOST:
+            writer.close()
+            return
+        self._connections.add(task)
+        stream = TlsStream(self._context, reader, writer)
+        try:
+            async with asyncio.timeout(IDLE):
+                await stream.handshake()
+            await self._converse(stream, _origin(writer, stream), task)
+            async with asyncio.timeout(IDLE):
+                await stream.close()
+        except (ConnectionError, TimeoutError, h11.ProtocolError) as error:
+            log.debug("a connection ended: %s", error)
+        finally:
+            self._connections.discard(task)
+            self._busy.discard(task)
+            writer.close()
+
+    async def _converse(self, stream: TlsStream, origin: dict[str, Any], task: asyncio.Task[None]) -> None:
+        http = h11.Connection(h11.SERVER, max_incomplete_event_size=LARGEST_HEAD)
+        while True:
+            try:
+                async with asyncio.timeout(IDLE):
+                    request = await _next(http, stream)
+            except h11.RemoteProtocolError as error:
+                await _refuse(http, stream, error.error_status_hint)
+                return
+            if not isinstance(request, h11.Request):
+                return
+            self._busy.add(task)
+            async with asyncio.timeout(LONGEST):
+                await self._answer(http, stream, request, origin)
+            self._busy.discard(task)
+            if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
+                return
+            http.start_next_cycle()
+
+    async def _answer(
+        self, http: h11.Connection, stream: TlsStream, request: h11.Request, origin: dict[str, Any]
+    ) -> None:
+        target, _, query = request.target.partition(b"?")
+        if not target.startswith(b"/"):
+            await _refuse(http, stream, 400)
+            return
+
+        async def receive() -> Message:
+            if http.their_state is h11.DONE:  # the answer is awaited now, and nothing else
+                await asyncio.get_running_loop().create_future()
+            if http.they_are_waiting_for_100_continue:
+                await stream.write(http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+            event = await _next(http, stream)
+            if isinstance(event, h11.Data):
+                return {"type": "http.request", "body": bytes(event.data), "more_body": True}
+            if isinstance(event, h11.EndOfMessage):
+                return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                await stream.write(http.send(h11.Response(status_code=message["status"], headers=headers)) or b"")
+                return
+            body = b"" if request.method == b"HEAD" else message.get("body", b"")
+            written = http.send(h11.Data(data=body)) or b""
+            if not message.get("more_body", False):
+                written += http.send(h11.EndOfMessage()) or b""
+            await stream.write(written)
+
+        scope = origin | {
+            "method": request.method.decode("ascii"),
+            "path": unquote(target.decode("ascii")),
+            "raw_path": target,
+            "query_string": query,
+            "headers": [(bytes(name), bytes(value)) for name, value in request.headers],
+            "http_version": request.http_version.decode("ascii"),
+            "state": {},
+        }
+        try:
+            await self._app(scope, receive, send)
+        except (ConnectionError, TimeoutError, h11.ProtocolError):
+            raise
+        except Exception:
+            log.exception("a request failed")
+            with suppress(h11.ProtocolError):
+                await _refuse(http, stream, 500)
+
+
+def _origin(writer: StreamWriter, stream: TlsStream) -> dict[str, Any]:
+    """What is the same for all requests of a connection."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "scheme": "https",
+        "root_path": "",
+        "client": writer.get_extra_info("peername")[:2],
+        "server": writer.get_extra_info("sockname")[:2],
+        "extensions": {"tls": {"client_cert_chain": stream.certificates()}},
+    }
+
+
+async def _next(http: h11.Connection, stream: TlsStream) -> object:
+    """The next event of the peer's. Raises h11.RemoteProtocolError: what comes is no HTTP."""
+    while (event := http.next_event()) is h11.NEED_DATA:
+        http.receive_data(await stream.read())
+    return event
+
+
+async def _refuse(http: h11.Connection, stream: TlsStream, status: int) -> None:
+    if http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+        headers = [("content-length", "0"), ("connection", "close")]
+        await stream.write(http.send(h11.Response(status_code=status, headers=headers)) or b"")
+        await stream.write(http.send(h11.EndOfMessage()) or b"")
