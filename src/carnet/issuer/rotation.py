@@ -41,6 +41,7 @@ async def settle(redemption: Redemption, successor: Successor | None, client: Cl
         at=desk.ambient.now(),
         into=() if successor is None else (successor.artifact,),
         receipt=_seal(successor.secret, redemption, desk) if successor is not None and window else None,
+        found=artifact,
     )
     match outcome:
         case Fresh():
