@@ -196,6 +196,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX pseudonym_subject ON pseudonym (subject)",
         "CREATE INDEX pseudonym_sid ON pseudonym (sid)",
     ),
+    (
+        """CREATE TABLE feed_report (
+            node TEXT PRIMARY KEY,
+            told_at INTEGER NOT NULL,
+            document BLOB NOT NULL
+        ) STRICT""",
+        "INSERT INTO counter (name, value) VALUES ('longest_access_token', 0), ('longest_access_token_until', 0)",
+    ),
 )
 
 LATEST = len(MIGRATIONS)

@@ -19,6 +19,7 @@ from carnet.issuer.storage.records import (
     Consent,
     Digest,
     Event,
+    FeedReport,
     Happening,
     Participant,
     Pseudonym,
@@ -292,6 +293,22 @@ class SigningKeys(Protocol):
     ) -> bool:
         """Stop publishing it from `at` on, or from its end if that is earlier; False if there is none."""
 
+    async def bring_forward(self, kid: str, *, signs_from: Instant, retires_at: Instant) -> bool:
+        """Have a key that waits sign from then on, and give the one before it that end if it is earlier than its own.
+
+        False if there is no such key, or it does not wait any more.
+        """
+
+
+class FeedReports(Protocol):
+    """What each node says of those who listen to its revocation feed."""
+
+    async def put(self, report: FeedReport) -> None:
+        """Take the place of what the node said before."""
+
+    async def list(self, *, since: Instant) -> list[FeedReport]:
+        """The newest of each node, unless that is older."""
+
 
 class Revocations(Protocol):
     async def add(self, revocations: Sequence[Revocation]) -> None:
@@ -313,6 +330,12 @@ class Revocations(Protocol):
 
     async def forget_stream(self) -> None:
         """The numbers that were given may be given again: the database is an old one that was put back."""
+
+    async def longest_token(self, longest: int, *, at: Instant) -> int:
+        """Note how long access tokens may live from now on, in seconds; the answer is how long living ones may at most.
+
+        That is more than `longest` for a while after it was lowered: until those that were issued before have expired.
+        """
 
 
 class Signals(Protocol):
@@ -435,6 +458,7 @@ class Store(Protocol):
     consents: Consents
     signing_keys: SigningKeys
     revocations: Revocations
+    feed_reports: FeedReports
     signals: Signals
     throttle: Throttle
     events: Events

@@ -254,6 +254,10 @@ class SigningKeyRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: Instant
     signs_from: Instant
     """Before that it is only published, so that every verifier has fetched it when the first token comes."""
+    ready_from: Instant | None = None
+    """From then on, and before `signs_from`, it waits for guards alone; None: it does not."""
+    follows: str | None = None
+    """The key that it takes the place of."""
     purpose: KeyPurpose = "tokens"
     retires_at: Instant | None = None
     """From then on it is not published any more; set when its successor is made."""
@@ -327,6 +331,43 @@ class Stream(Struct, frozen=True, kw_only=True):
     name: str
     key: bytes
     """Of the marks' hash (`carnet.feed.entries`); whoever follows the feed gets it."""
+
+
+class FeedListener(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One who listens to the revocation feed, as it says itself and as its node sees it."""
+
+    name: str
+    """Empty: it did not say."""
+    since: Instant
+    told_at: Instant
+    behind: int | None = None
+    """How many entries; None: it follows another stream."""
+    polls: bool = False
+    guards: int = 1
+    """For how many it stands: a relay for those that listen to it."""
+    lacks: int | None = None
+    """How many of the published keys it is without; None: it did not say which it holds."""
+
+
+class Lacking(Struct, frozen=True, kw_only=True):
+    """Those who say that they hold keys, and not this one."""
+
+    count: int
+    names: tuple[str, ...]
+    """Of some of them."""
+
+
+class FeedReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one node of the issuer has to say of those who listen to it."""
+
+    node: str
+    told_at: Instant
+    guards: int = 0
+    """How many there are, those behind relays too."""
+    keys: dict[str, Lacking] = {}
+    """Of each published key that signs tokens."""
+    listeners: tuple[FeedListener, ...] = ()
+    """Some: those that lack something or are behind before the others."""
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):

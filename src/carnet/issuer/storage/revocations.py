@@ -119,3 +119,16 @@ class StoredRevocations(Group):
     @overhauling
     def forget_stream(self) -> Verb[None]:
         yield Statement("DELETE FROM stream")
+
+    @writing
+    def longest_token(self, longest: int, *, at: Instant) -> Verb[int]:
+        [[known]] = yield Statement("SELECT value FROM counter WHERE name = 'longest_access_token' FOR UPDATE")
+        [[until]] = yield Statement("SELECT value FROM counter WHERE name = 'longest_access_token_until'")
+        lowered = longest < known and not (until and at >= until)
+        noted = (known, until or at + known) if lowered else (longest, 0)
+        if noted != (known, until):
+            yield Batch(
+                "UPDATE counter SET value = ? WHERE name = ?",
+                [(noted[0], "longest_access_token"), (noted[1], "longest_access_token_until")],
+            )
+        return int(noted[0])

@@ -60,6 +60,18 @@ class StoredSigningKeys(Group):
         return True
 
     @writing
+    def bring_forward(self, kid: str, *, signs_from: Instant, retires_at: Instant) -> Verb[bool]:
+        yield _TURN
+        key = yield from _find(kid)
+        if key is None or key.ready_from is None or key.signs_from <= signs_from:
+            return False
+        yield from _write(replace(key, signs_from=signs_from, ready_from=None))
+        before = None if key.follows is None else (yield from _find(key.follows))
+        if before is not None and before.retires_at is not None:
+            yield from _write(replace(before, retires_at=min(before.retires_at, retires_at)))
+        return True
+
+    @writing
     def retire(
         self, kid: str, *, at: Instant, compromised: bool = False, revocations: Sequence[Revocation] = ()
     ) -> Verb[bool]:

@@ -10,6 +10,7 @@ from carnet.issuer.storage.clients import StoredClients
 from carnet.issuer.storage.consents import StoredConsents
 from carnet.issuer.storage.definitions import StoredDefinitions
 from carnet.issuer.storage.events import StoredEvents
+from carnet.issuer.storage.feed_reports import StoredFeedReports
 from carnet.issuer.storage.participants import StoredParticipants
 from carnet.issuer.storage.pseudonyms import StoredPseudonyms
 from carnet.issuer.storage.revocations import StoredRevocations
@@ -37,6 +38,7 @@ class EngineStore:
         self.pseudonyms: ports.Pseudonyms = StoredPseudonyms(engine)
         self.consents: ports.Consents = StoredConsents(engine)
         self.signing_keys: ports.SigningKeys = StoredSigningKeys(engine)
+        self.feed_reports: ports.FeedReports = StoredFeedReports(engine)
         self.revocations: ports.Revocations = StoredRevocations(engine)
         self.signals: ports.Signals = StoredSignals(engine)
         self.throttle: ports.Throttle = StoredThrottle(engine)

@@ -89,6 +89,11 @@ def _revocations(at: Instant, limit: int) -> Verb[int]:
     return len(rows)
 
 
+def _feed_reports(at: Instant, limit: int) -> Verb[int]:
+    del limit  # there is one for each node
+    return len((yield Statement("DELETE FROM feed_report WHERE told_at <= ? RETURNING 1", (at - _HOUR,))))
+
+
 STEPS: tuple[Callable[[Instant, int], Verb[int]], ...] = (
     _ownerless,
     _families,
@@ -96,4 +101,5 @@ STEPS: tuple[Callable[[Instant, int], Verb[int]], ...] = (
     _replays,
     _throttle,
     _revocations,
+    _feed_reports,
 )

@@ -21,11 +21,13 @@ from carnet.testing.storage.consents import TestConsents
 from carnet.testing.storage.definitions import TestDefinitions
 from carnet.testing.storage.endings import TestEndings
 from carnet.testing.storage.events import TestEvents
+from carnet.testing.storage.feed_reports import TestFeedReports
 from carnet.testing.storage.participants import TestParticipants
 from carnet.testing.storage.pseudonyms import TestPseudonyms
 from carnet.testing.storage.races import TestRaces
 from carnet.testing.storage.revocations import TestRevocations
 from carnet.testing.storage.sessions import TestSessions
+from carnet.testing.storage.signals import TestSignals
 from carnet.testing.storage.signing_keys import TestSigningKeys
 from carnet.testing.storage.sweeping import TestSweeping
 from carnet.testing.storage.throttle import TestThrottle
@@ -39,11 +41,13 @@ __all__ = [
     "TestDefinitions",
     "TestEndings",
     "TestEvents",
+    "TestFeedReports",
     "TestParticipants",
     "TestPseudonyms",
     "TestRaces",
     "TestRevocations",
     "TestSessions",
+    "TestSignals",
     "TestSigningKeys",
     "TestStore",
     "TestSweeping",

@@ -45,6 +45,31 @@ class TestSigningKeys:
             assert not await store.signing_keys.add(signing_key("k3"), retiring=retiring, retires_at=NOW + 5)
         assert await store.signing_keys.list() == [k1, k2]
 
+    async def test_a_key_that_waits_is_brought_forward_once_and_the_one_before_it_ends_earlier(
+        self, store: Store
+    ) -> None:
+        await store.signing_keys.add(signing_key("k1"))
+        k2 = signing_key("k2", created_at=NOW + 1, signs_from=NOW + 500, ready_from=NOW + 100, follows="k1")
+        await store.signing_keys.add(k2, retiring="k1", retires_at=NOW + 900)
+        assert not await store.signing_keys.bring_forward("k2", signs_from=NOW + 500, retires_at=NOW)
+        assert await store.signing_keys.bring_forward("k2", signs_from=NOW + 100, retires_at=NOW + 600)
+        after = [
+            replace(signing_key("k1"), retires_at=NOW + 600),
+            replace(k2, signs_from=NOW + 100, ready_from=None),
+        ]
+        assert await store.signing_keys.list() == after
+        for kid in ("k1", "k2", "unknown"):
+            assert not await store.signing_keys.bring_forward(kid, signs_from=NOW, retires_at=NOW)
+        assert await store.signing_keys.list() == after
+
+    async def test_a_key_that_is_brought_forward_never_prolongs_the_one_before_it(self, store: Store) -> None:
+        await store.signing_keys.add(signing_key("k1"))
+        k2 = signing_key("k2", created_at=NOW + 1, signs_from=NOW + 500, ready_from=NOW + 100, follows="k1")
+        await store.signing_keys.add(k2, retiring="k1", retires_at=NOW + 900)
+        await store.signing_keys.retire("k1", at=NOW + 5)
+        assert await store.signing_keys.bring_forward("k2", signs_from=NOW + 100, retires_at=NOW + 600)
+        assert [key.retires_at for key in await store.signing_keys.list()] == [NOW + 5, None]
+
     async def test_a_key_is_retired_and_never_lives_longer_for_it(self, store: Store) -> None:
         await store.signing_keys.add(signing_key("k1"))
         assert await store.signing_keys.retire("k1", at=NOW + 50)
