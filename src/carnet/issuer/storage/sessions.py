@@ -6,11 +6,13 @@ import msgspec
 from msgspec.structs import replace
 
 from carnet.ambient import Instant, lapsed
+from carnet.issuer.storage import changes
 from carnet.issuer.storage.families import Owner, end_families, standing
 from carnet.issuer.storage.participants import pass_on, session_ended, sessions_ended
 from carnet.issuer.storage.ports import AlreadyExistsError
 from carnet.issuer.storage.records import Account, Digest, Revocation, Session
 from carnet.issuer.storage.revocations import note
+from carnet.issuer.storage.signals import tell
 from carnet.issuer.storage.statements import Group, Row, Statement, Verb, overhauling, reading, writing
 
 _ACCOUNT = msgspec.json.Decoder(Account)
@@ -32,7 +34,8 @@ def end_everything(subject: str, *, at: Instant) -> Verb[None]:
 def _pass_on(before: str, session: Session) -> Verb[None]:
     """End the session that a new one takes the place of. What had ended before passes nothing on."""
     ended = yield Statement(
-        "UPDATE session SET ended_at = ? WHERE sid = ? AND ended_at IS NULL RETURNING 1", (session.created_at, before)
+        "UPDATE session SET ended_at = ? WHERE sid = ? AND ended_at IS NULL RETURNING document, seen_at, ended_at",
+        (session.created_at, before),
     )
     if ended:
         # Another person's artifacts stay with the ended session, and so end with it.
@@ -41,25 +44,38 @@ def _pass_on(before: str, session: Session) -> Verb[None]:
         )
         yield from pass_on(before, session)
         yield from session_ended(before, at=session.created_at)
+        yield from _tell_of_next(_session(ended[0]), session)
 
 
-def _replaced(sid: str, *, entry: Revocation, at: Instant) -> Verb[list[Revocation]]:
-    """The entries of the sessions that this one took the place of: tokens that name them are this one's by now.
+def _tell_of_next(before: Session, session: Session) -> Verb[None]:
+    """The same person's session goes on in the new one; another person's has ended."""
+    if before.subject == session.subject:
+        happenings = changes.strength_changed(before, session, at=session.created_at)
+    else:
+        happenings = (changes.session_ended(before.sid, at=session.created_at),)
+    yield from tell(before.subject, happenings, at=session.created_at)
 
-    Each lives as long after that session's end as `entry`, which is this one's own, after this one's.
-    """
-    rows = yield Statement(
-        "WITH RECURSIVE chain (sid, subject, created_at, ended_at) AS ("
-        " SELECT sid, subject, created_at, ended_at FROM session WHERE sid = ?"
-        " UNION SELECT session.sid, session.subject, session.created_at, session.ended_at FROM session JOIN chain"
-        " ON session.subject = chain.subject AND session.ended_at = chain.created_at AND session.sid <> chain.sid"
-        ") SELECT sid, ended_at FROM chain WHERE sid <> ?",
-        (sid, sid),
+
+def _replaced(sid: str) -> Verb[list[Row]]:
+    """The sessions that this one took the place of, and their ends: whoever knows those means this one by now."""
+    return (
+        yield Statement(
+            "WITH RECURSIVE chain (sid, subject, created_at, ended_at) AS ("
+            " SELECT sid, subject, created_at, ended_at FROM session WHERE sid = ?"
+            " UNION SELECT session.sid, session.subject, session.created_at, session.ended_at FROM session JOIN chain"
+            " ON session.subject = chain.subject AND session.ended_at = chain.created_at AND session.sid <> chain.sid"
+            ") SELECT sid, ended_at FROM chain WHERE sid <> ?",
+            (sid, sid),
+        )
     )
+
+
+def _entries(replaced: Sequence[Row], *, entry: Revocation, at: Instant) -> list[Revocation]:
+    """Their entries; each lives as long after that session's end as `entry`, which is the last one's own, after that one's."""
     lifetime = entry.expires_at - at
     return [
         replace(entry, value=before, expires_at=ended_at + lifetime)
-        for before, ended_at in rows
+        for before, ended_at in replaced
         if not lapsed(ended_at + lifetime, at=at)
     ]
 
@@ -119,13 +135,16 @@ class StoredSessions(Group):
     def end(self, sid: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> Verb[bool]:
         # Its artifacts end with it: whatever is handed out for a session locks it and looks at `ended_at`.
         ended = yield Statement(
-            "UPDATE session SET ended_at = ? WHERE sid = ? AND ended_at IS NULL RETURNING 1", (at, sid)
+            "UPDATE session SET ended_at = ? WHERE sid = ? AND ended_at IS NULL RETURNING subject", (at, sid)
         )
         if ended:
+            replaced = yield from _replaced(sid)
             yield from note(revocations)
             for entry in revocations:
-                yield from note((yield from _replaced(sid, entry=entry, at=at)))
+                yield from note(_entries(replaced, entry=entry, at=at))
             yield from session_ended(sid, at=at)
+            names = (sid, *(before for before, _ in replaced))
+            yield from tell(ended[0][0], [changes.session_ended(name, at=at) for name in names], at=at)
         return bool(ended)
 
     @overhauling
@@ -141,4 +160,5 @@ class StoredSessions(Group):
         )
         yield from end_everything(subject, at=at)
         yield from note([Revocation(kind="subject", value=subject, epoch=epoch, expires_at=at + lifetime)])
+        yield from tell(subject, [changes.sessions_ended(at=at)], at=at)
         return epoch
