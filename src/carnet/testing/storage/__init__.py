@@ -28,6 +28,7 @@ from carnet.testing.storage.races import TestRaces
 from carnet.testing.storage.revocations import TestRevocations
 from carnet.testing.storage.sessions import TestSessions
 from carnet.testing.storage.signals import TestSignals
+from carnet.testing.storage.signals import TestSignals
 from carnet.testing.storage.signing_keys import TestSigningKeys
 from carnet.testing.storage.sweeping import TestSweeping
 from carnet.testing.storage.throttle import TestThrottle
@@ -47,6 +48,7 @@ __all__ = [
     "TestRaces",
     "TestRevocations",
     "TestSessions",
+    "TestSignals",
     "TestSignals",
     "TestSigningKeys",
     "TestStore",
