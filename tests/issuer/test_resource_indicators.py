@@ -100,3 +100,49 @@ async def test_the_resources_outlive_a_sign_in_on_the_way(issuer, claims):
     answer = await issuer.follow(await issuer.enter(await ask_twice(app, STOCK)))
     token = (await app.redeem(app.query(answer)["code"])).json()["access_token"]
     assert claims(token)["aud"] == STOCK
+
+
+@pytest.fixture
+async def choosing(issuer):
+    """A client that has to say which of its audiences it wants."""
+    await issuer.sign_in()
+    return await issuer.register(
+        scope="openid orders:read",
+        audiences=("orders", "stock"),
+        require_resource=True,
+        grant_types=("authorization_code", "refresh_token", "client_credentials"),
+    )
+
+
+@pytest.mark.spec("RFC 8707", "2", "MAY")
+async def test_a_client_that_must_say_which_resource_gets_no_token_for_all(choosing, claims):
+    answer = await choosing.authorize(scope="orders:read")
+    assert choosing.query(answer)["error"] == "invalid_target"
+    tokens = await choosing.tokens(scope="orders:read", resource="orders")
+    assert claims(tokens["access_token"])["aud"] == "orders"
+    refreshed = await choosing.refresh(tokens["refresh_token"], resource="stock")
+    assert refreshed.json()["error"] == "invalid_target"
+
+
+async def test_to_sign_people_in_it_need_not_say_and_then_may_reach_no_resource(choosing, claims):
+    tokens = await choosing.tokens(scope="openid orders:read")
+    assert claims(tokens["access_token"])["aud"] == "http://127.0.0.1:8080"
+    refreshed = await choosing.refresh(tokens["refresh_token"], resource="orders")
+    assert refreshed.json()["error"] == "invalid_target"
+
+
+async def test_for_itself_it_says_so_at_the_token_endpoint(choosing, claims):
+    answer = await choosing.post(grant_type="client_credentials")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_target")
+    answer = await choosing.post(grant_type="client_credentials", resource="stock")
+    assert claims(answer.json()["access_token"])["aud"] == "stock"
+
+
+async def test_a_setting_has_every_client_say(issuer, monkeypatch):
+    from msgspec.structs import replace
+
+    await issuer.sign_in()
+    app = await issuer.register(scope="orders:read", audiences=("orders",))
+    assert "code" in app.query(await app.authorize(scope="orders:read"))
+    object.__setattr__(issuer.desk, "config", replace(issuer.desk.config, require_resource=True))
+    assert app.query(await app.authorize(scope="orders:read"))["error"] == "invalid_target"

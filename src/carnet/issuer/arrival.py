@@ -37,7 +37,7 @@ async def arrive(parameters: Parameters, desk: Desk) -> Arrival:
         return Arrival(pushed.parameters, signed=True, pushed=pushed.digest)
     if signed is None:
         return Arrival(parameters)
-    client = await desk.store.clients.get(parameters.require("client_id"))
+    client = await desk.directory.find(parameters.require("client_id"))
     if client is None:
         raise UnauthorizedClientError("The client is not known.")
     return Arrival(await opened(signed, client, desk), signed=True)

@@ -14,8 +14,10 @@ from carnet.issuer.catalogue import Catalogue
 from carnet.issuer.desk import Desk
 from carnet.issuer.envelope import Envelope, envelope
 from carnet.issuer.fapi import wants_signed_responses
-from carnet.issuer.presented_tokens import hinted
+from carnet.issuer.pairwise import subject_behind
+from carnet.issuer.presented_tokens import hinted_subject
 from carnet.issuer.refusals import RefusalError
+from carnet.issuer.resource_indicators import asked_audience
 from carnet.issuer.response_modes import RESPONSE_MODES
 from carnet.issuer.response_modes.jwt import sign_response
 from carnet.issuer.response_modes.mode import ResponseMode
@@ -26,7 +28,6 @@ from carnet.oauth.claims_request import ClaimsRequest
 from carnet.oauth.errors import (
     InvalidRequestError,
     InvalidScopeError,
-    InvalidTargetError,
     OAuthError,
     RegistrationNotSupportedError,
     UnauthorizedClientError,
@@ -142,7 +143,7 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
     return AuthorizationRequest(
         back=back,
         scope=_with_claims(asked, claims, back.client, await desk.definitions.current()),
-        audience=asked_audience(parameters, back.client),
+        audience=asked_audience(parameters, back.client, asked, desk.config),
         code_challenge=_code_challenge(parameters, asked, back.client),
         nonce=parameters.get("nonce"),
         prompt=_prompt(parameters),
@@ -152,7 +153,7 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
             parameters.get("authorization_details"), types=back.client.authorization_details_types
         ),
         dpop_jkt=_dpop_jkt(parameters),
-        subject=await _subject(parameters, claims, desk),
+        subject=await _subject(parameters, claims, back.client, desk),
         claims=claims,
     )
 
@@ -198,14 +199,6 @@ def _with_claims(asked: Scope, claims: ClaimsRequest, client: Client, catalogue:
     return tuple(dict.fromkeys((*asked, *(value for value in wanted if value in allowed))))
 
 
-def asked_audience(parameters: Parameters, client: Client) -> tuple[str, ...]:
-    """RFC 8707 section 2.1: some of the resource servers that the client may reach; empty: all of them."""
-    asked = tuple(dict.fromkeys(parameters.all("resource")))
-    if scope.excess(asked, client.audiences):
-        raise InvalidTargetError("The client is not registered for a resource that it asks for.")
-    return asked
-
-
 def _prompt(parameters: Parameters) -> frozenset[str]:
     prompt = frozenset((parameters.get("prompt") or "").split())
     if not prompt <= frozenset(PROMPTS):
@@ -241,15 +234,15 @@ def _max_age(parameters: Parameters) -> int | None:
     return int(text)
 
 
-async def _subject(parameters: Parameters, asked: ClaimsRequest, desk: Desk) -> str | None:
+async def _subject(parameters: Parameters, asked: ClaimsRequest, client: Client, desk: Desk) -> str | None:
     """The one person who will do."""
+    named = None if asked.subject is None else await subject_behind(asked.subject, client, desk)
     hint = parameters.get("id_token_hint")
     if hint is None:
-        return asked.subject
-    claims = await hinted(hint, desk)
-    if claims is None:
-        raise InvalidRequestError("The id_token_hint is not an ID token of this issuer.")
-    subject = str(claims["sub"])
-    if asked.subject not in {None, subject}:
+        return named
+    subject = await hinted_subject(hint, client, desk)
+    if subject is None:
+        raise InvalidRequestError("The id_token_hint is not an ID token of this issuer for this client.")
+    if named not in {None, subject}:
         raise InvalidRequestError("The id_token_hint and the parameter claims name two people.")
     return subject

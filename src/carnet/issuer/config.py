@@ -185,14 +185,18 @@ def check(config: Config) -> Config:
         raise ConfigError("several workers need PostgreSQL (--database): SQLite has one writer.")
     if min(config.revocation_listeners, config.revocation_listeners_per_address) < 1:
         raise ConfigError("revocation_listeners and revocation_listeners_per_address are at least 1.")
-    try:
-        admission.check(config.client_documents, config.registration_policies, config.software_statement_issuers)
-    except admission.AdmissionError as error:
-        raise ConfigError(str(error)) from None
+    _check_admission(config)
     for name in Lifetimes.__struct_fields__:
         if getattr(config.lifetimes, name) < 1:
             raise ConfigError(f"lifetimes.{name} is at least one second.")
     return config
+
+
+def _check_admission(config: Config) -> None:
+    try:
+        admission.check(config.client_documents, config.registration_policies, config.software_statement_issuers)
+    except admission.AdmissionError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _check_mtls(config: Config) -> None:

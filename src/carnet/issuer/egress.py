@@ -9,7 +9,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -38,6 +38,8 @@ class EgressError(Exception):
 class Fetched:
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Their names in small letters."""
 
 
 class Egress:
@@ -136,7 +138,8 @@ class Egress:
                 body += chunk
                 if len(body) > MOST_BYTES:
                     raise EgressError(f"{parts.hostname!r} answers with more than {MOST_BYTES} bytes.")
-            return Fetched(response.status_code, body)
+            received = {name.lower(): value for name, value in response.headers.items()}
+            return Fetched(response.status_code, body, received)
 
     def _context(self) -> ssl.SSLContext:
         """The system's certification authorities, read once."""

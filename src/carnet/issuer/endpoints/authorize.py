@@ -6,10 +6,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from carnet.issuer.adoption import adopt
 from carnet.issuer.answers import read_form
 from carnet.issuer.approval import Approval
 from carnet.issuer.arrival import Arrival, arrive, check_pushed, check_signed
-from carnet.issuer.authorization_request import AuthorizationRequest, authorization_request, return_address
+from carnet.issuer.authorization_request import (
+    AuthorizationRequest,
+    ReturnAddress,
+    authorization_request,
+    return_address,
+)
 from carnet.issuer.browser import Visit, visit
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
@@ -33,7 +39,7 @@ async def answer(request: Request, desk: Desk) -> Response:
     seen = await visit(request, desk)
     resumed = parameters.get("flow")
     flow = open_flow(desk, resumed, browser=seen.browser_digest) if resumed is not None else None
-    arrival = await _arrival(parameters, desk) if flow is None else Arrival(flow.parameters, pushed=flow.pushed)
+    arrival = await _arrival(parameters, seen, desk) if flow is None else Arrival(flow.parameters, pushed=flow.pushed)
     if isinstance(arrival, Response):
         return arrival
     back = await return_address(arrival.parameters, desk)
@@ -60,9 +66,11 @@ async def answer(request: Request, desk: Desk) -> Response:
                 pairs=tuple(arrival.parameters.pairs()), began_at=desk.ambient.now(), pushed=arrival.pushed
             )
             return _to_page(step or Interaction.LOGIN, waiting, seen, desk)
+        if not await adopt(back.client, desk):
+            raise RefusalError(400, "unknown_client", why="it was deleted a moment ago")
         return back.answer(code=await _code(asked, seen.session, seen.account, desk, pushed=arrival.pushed))
     except OAuthError as error:
-        return back.refuse(error)
+        return await _refusal(error, back, seen.account, desk)
 
 
 @page
@@ -89,13 +97,27 @@ def _parameters(query: bytes) -> Parameters:
     return parameters
 
 
-async def _arrival(parameters: Parameters, desk: Desk) -> Arrival | Response:
+async def _refusal(error: OAuthError, back: ReturnAddress, account: Account | None, desk: Desk) -> Response:
+    """RFC 9700 section 4.11.2: nobody is sent to an address that only a stranger's document names, unless they know its client.
+
+    Raises:
+        RefusalError: they do not; the page says what is wrong instead.
+    """
+    client = back.client
+    if client.from_document and (
+        account is None or await desk.store.consents.get(account.subject, client.client_id) is None
+    ):
+        raise RefusalError(400, "stranger_refused", why=f"{client.client_id}: {error}")
+    return back.refuse(error)
+
+
+async def _arrival(parameters: Parameters, seen: Visit, desk: Desk) -> Arrival | Response:
     """What was asked; where nothing can be made out, a refusal that goes to the client only if its address stands outside."""
     try:
         return await arrive(parameters, desk)
     except OAuthError as error:
         if "redirect_uri" in parameters:
-            return (await return_address(parameters, desk)).refuse(error)
+            return await _refusal(error, await return_address(parameters, desk), seen.account, desk)
         key = "stale_flow" if isinstance(error, InvalidRequestUriError) else "bad_request"
         raise RefusalError(400, key, why=str(error)) from None
 

@@ -6,8 +6,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from carnet.issuer.adoption import adopt
 from carnet.issuer.authorization_request import AuthorizationRequest, authorization_request, return_address
 from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters, visit
+from carnet.issuer.client_document import only_here
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.flow import Flow, open_flow, resume_url
@@ -15,6 +17,7 @@ from carnet.issuer.http_security import written_address
 from carnet.issuer.refusals import RefusalError, SeeOtherError, page
 from carnet.issuer.scope_sentences import scope_sentences
 from carnet.issuer.storage.records import Account, Consent, Event
+from carnet.oauth.client_id import host_of
 from carnet.oauth.errors import AccessDeniedError, OAuthError
 from carnet.oauth.parameters import Parameters
 
@@ -37,6 +40,8 @@ async def show(request: Request, desk: Desk) -> Response:
         scopes=await scope_sentences(request, desk, asked.scope),
         details=[(one["type"], _written(one)) for one in asked.authorization_details],
         redirect_uri=asked.back.redirect_uri,
+        stranger=host_of(asked.back.client.client_id) if asked.back.client.from_document else None,
+        local=only_here((asked.back.redirect_uri,)),
     )
 
 
@@ -57,6 +62,8 @@ async def decide(request: Request, desk: Desk) -> Response:
         scope=asked.scope,
         granted_at=desk.ambient.now(),
     )
+    if not await adopt(asked.back.client, desk):
+        raise RefusalError(400, "unknown_client", why="it was deleted a moment ago")
     await desk.store.consents.grant(consent)
     await _note("consent.granted", asked, account, request, desk)
     allowed = msgspec.structs.replace(flow, allowed_by=account.subject)

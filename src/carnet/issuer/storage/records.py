@@ -132,6 +132,9 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Its public keys, as a JWK Set."""
     jwks_uri: str | None = None
     """Where they are to be had; never together with `jwks`."""
+    subject_type: Literal["public", "pairwise"] = "public"
+    """OpenID Connect Core section 8: whether it is told subjects that are its sector's alone (`pairwise.py`)."""
+    sector_identifier_uri: str | None = None
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
