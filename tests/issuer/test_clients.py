@@ -133,6 +133,8 @@ async def test_a_native_app_may_have_a_scheme_of_its_own_with_a_dot_in_it(new):
         ({"roles": ("",)}, "roles"),
         ({"access_token_lifetime": 9}, "between 10 and 3600"),
         ({"access_token_lifetime": 3_601}, "between 10 and 3600"),
+        ({"refresh_retry_window": 11}, "between 0 and 10"),
+        ({"refresh_retry_window": -1}, "between 0 and 10"),
     ],
     ids=str,
 )

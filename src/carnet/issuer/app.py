@@ -18,6 +18,7 @@ from carnet.issuer import cors
 from carnet.issuer.answers import refusal
 from carnet.issuer.catalogue import Definitions
 from carnet.issuer.client_directory import ClientDirectory
+from carnet.issuer.client_document import described
 from carnet.issuer.client_keys import ClientKeys
 from carnet.issuer.config import Config, ConfigError
 from carnet.issuer.definitions import check_settings
@@ -126,7 +127,7 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
     store = open_store(config, ambient)
     try:
         await store.migrate()
-        keyring = Keyring(config, store.signing_keys, secret, ambient)
+        keyring = Keyring(config, store, secret, ambient)
         await keyring.begin()
     except BaseException:
         await store.close()
@@ -143,7 +144,7 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
         publisher=Publisher(store, keyring, issuer=config.issuer, ambient=ambient),
         egress=egress,
         client_keys=ClientKeys(egress, ambient),
-        directory=ClientDirectory(config, store, egress, ambient),
+        directory=ClientDirectory(config, store, egress, ambient, describe=described),
         client_authorities=client_authorities,
         secret=secret,
         metadata=describe(config, served(config)),

@@ -35,7 +35,7 @@ async def requests_proof(request: Request, parameters: Parameters, desk: Desk) -
         return None
     client_id = parameters.get("client_id")
     if client_id is not None:
-        cors.speaks_for(request, await desk.store.clients.get(client_id))
+        cors.speaks_for(request, await desk.directory.find(client_id, lenient=True))
     proof = proof_in(request, desk)
     if proof is not None and proof.nonce is None:
         raise UseDpopNonceError("The DPoP proof needs the nonce that this answer gives.", nonce=nonce(desk))

@@ -62,7 +62,7 @@ async def authenticate(request: Request, parameters: Parameters, desk: Desk) -> 
     client_id = used[0][1]
     if parameters.get("client_id") not in {None, client_id}:
         raise InvalidRequestError("The request names two clients.")
-    client = await desk.store.clients.get(client_id)
+    client = await desk.directory.find(client_id, lenient=True)
     cors.speaks_for(request, client)
     if client is None:
         raise await _failure(request, "", desk, why=f"unknown: {client_id!r}")

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from carnet.issuer.answers import json_answer, read_form
-from carnet.issuer.authorization_request import asked_audience, asked_scope
+from carnet.issuer.authorization_request import asked_scope
 from carnet.issuer.client_auth import authenticate
 from carnet.issuer.decisions import INTERVAL
 from carnet.issuer.desk import Desk
@@ -15,6 +15,7 @@ from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.grants.device_code import GRANT_TYPE
 from carnet.issuer.http_security import address_block, client_address, written_address
 from carnet.issuer.opaque import Opaque
+from carnet.issuer.resource_indicators import asked_audience
 from carnet.oauth import user_code
 from carnet.oauth.errors import TooManyFailuresError, UnauthorizedClientError
 
@@ -33,10 +34,11 @@ async def answer(request: Request, desk: Desk) -> Response:
     if await desk.store.throttle.hit(key, at=now, window=LIFETIME) > MOST:
         raise TooManyFailuresError("Too many codes were asked for from here: try again later.")
     device_code = Opaque.fresh(desk.ambient)
+    scope = asked_scope(parameters, client)
     asked = DeviceRequest(
         client_id=client.client_id,
-        scope=asked_scope(parameters, client),
-        audience=asked_audience(parameters, client),
+        scope=scope,
+        audience=asked_audience(parameters, client, scope, desk.config),
         device=device_code.digest,
         asked_at=now,
         expires_at=now + LIFETIME,

@@ -18,6 +18,7 @@ from carnet.issuer.grants.grant import Grant
 from carnet.issuer.issuing import Bounds, Minted, mint
 from carnet.issuer.logout_uris import wants_to_know
 from carnet.issuer.opaque import Opaque
+from carnet.issuer.resource_indicators import bounded_audience
 from carnet.issuer.rotation import settle
 from carnet.issuer.storage.records import Client
 from carnet.oauth import authorization_details, scope
@@ -26,7 +27,6 @@ from carnet.oauth.confirmation import token_type
 from carnet.oauth.dpop import NONCE_HEADER
 from carnet.oauth.errors import (
     InvalidGrantError,
-    InvalidTargetError,
     UnauthorizedClientError,
     UnsupportedGrantTypeError,
 )
@@ -43,7 +43,7 @@ async def answer(request: Request, desk: Desk) -> Response:
     grant = _grant(parameters, client)
     authorization = await grant.redeem(grant.read(parameters), client, desk)
     granted = _bounded_scope(authorization, client)
-    audience = _bounded_audience(parameters, authorization, client, granted, desk)
+    audience = bounded_audience(parameters, authorization, client, granted, desk.config)
     granted = (await desk.definitions.current()).belonging(granted, audience)
     details = _bounded_details(parameters, authorization, client)
     confirmation = await bind(proof, certificate, authorization, client, desk)
@@ -72,22 +72,6 @@ def _bounded_scope(authorization: Authorization, client: Client) -> Scope:
     allowed = scope.parse(client.scope)
     narrowed = scope.narrow(authorization.asked, authorization.scope)
     return tuple(value for value in narrowed if value in allowed)
-
-
-def _bounded_audience(
-    parameters: Parameters, authorization: Authorization, client: Client, granted: Scope, desk: Desk
-) -> tuple[str, ...]:
-    """RFC 8707 section 2.2: some of the approved resource servers. Without any, and for userinfo, it is the issuer itself."""
-    approved = authorization.audience or client.audiences
-    asked = tuple(dict.fromkeys(parameters.all("resource")))
-    if scope.excess(asked, approved):
-        raise InvalidTargetError("The token is asked for a resource that was not approved.")
-    audience = tuple(name for name in asked or approved if name in client.audiences)
-    if authorization.audience and not audience:
-        raise InvalidTargetError("The client may not reach the approved resources any more.")
-    if not audience or scope.OPENID in granted:
-        return (*audience, desk.config.issuer)
-    return audience
 
 
 def _bounded_details(parameters: Parameters, authorization: Authorization, client: Client) -> Details:
