@@ -8,7 +8,7 @@ import pytest
 
 from carnet.jose import JoseError, KeySet, SigningKey
 from carnet.jose.algorithms.ecdh_es import shared_secret
-from carnet.jose.algorithms.encryption import CONTENT_ENCRYPTIONS
+from carnet.jose.algorithms.encryption import CONTENT_ENCRYPTIONS, content_encryption_algorithm
 from carnet.jose.encryption_keys import DecryptionKey, EncryptionKey
 from carnet.jose.errors import AlgorithmNotAllowedError, DecryptionError, MalformedError, UnsupportedError
 from carnet.jose.jwe import decrypt_compact, encrypt_compact
@@ -111,6 +111,43 @@ def test_the_example_of_rfc_7516_appendix_a_3_is_made_octet_for_octet():
     iv = bytes([3, 22, 60, 12, 43, 67, 104, 105, 108, 108, 105, 99, 111, 116, 104, 101])
     made = encrypt_compact(plain(case["out"]), key, enc="A128CBC-HS256", entropy=feeding(cek, iv))
     assert made == case["token"]
+
+
+KEYS_AND_CIPHERS = load("rfc/rfc7517_7518_8037_appendices.json")
+
+
+@pytest.mark.parametrize("case", KEYS_AND_CIPHERS["ciphers"], ids=lambda case: case["enc"])
+def test_a_cipher_of_rfc_7518_appendix_b_is_made_octet_for_octet(case):
+    content = content_encryption_algorithm(case["enc"])
+    key, iv, ciphertext, tag = (bytes.fromhex(case[name]) for name in ("key", "iv", "ciphertext", "tag"))
+    plaintext, aad = case["plaintext"].encode(), case["aad"].encode()
+    sealed = content.encrypt(key, iv, plaintext, aad)
+    assert (sealed.ciphertext, sealed.tag) == (ciphertext, tag)
+    assert content.decrypt(key, iv, sealed, aad) == plaintext
+
+
+def test_the_key_of_rfc_7518_appendix_c_is_agreed_on():
+    case = KEYS_AND_CIPHERS["key_agreement"]
+    bob = DecryptionKey.from_jwk(case["bob"], alg="ECDH-ES")
+    epk = {name: case["alice"][name] for name in ("kty", "crv", "x", "y")}
+    agreed = bob.algorithm.content_key(
+        bob.material, b"", case["header"] | {"epk": epk}, content_encryption_algorithm("A128GCM")
+    )
+    assert agreed == plain(case["derived"])
+
+
+@pytest.mark.parametrize("case", KEYS_AND_CIPHERS["shared_secrets"], ids=lambda case: case["recipient"]["crv"])
+def test_the_shared_secret_of_rfc_8037_appendices_a_6_and_a_7_is_found(case):
+    assert shared_secret(OKP.load_private(case["ephemeral"]), case["recipient"]).hex() == case["z"]
+
+
+def test_the_keys_of_rfc_7517_appendix_a_are_read():
+    (agreement, _), (private, _) = KEYS_AND_CIPHERS["public_keys"]["keys"], KEYS_AND_CIPHERS["private_keys"]["keys"]
+    key = DecryptionKey.from_jwk(private, alg="ECDH-ES+A128KW")
+    public = EncryptionKey.from_jwk(agreement, alg="ECDH-ES+A128KW")
+    assert decrypt_compact(encrypt_compact(b"x", public, enc="A128GCM"), [key], enc=ENCS).plaintext == b"x"
+    wrapping, _ = KEYS_AND_CIPHERS["symmetric_keys"]["keys"]
+    assert DecryptionKey.from_jwk(wrapping, alg="A128KW").to_jwk() == wrapping | {"use": "enc"}
 
 
 # The cookbook of RFC 7520, and RFC 8037

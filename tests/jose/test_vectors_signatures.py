@@ -1,12 +1,13 @@
 """Vectors of others: the appendices of the RFCs, the cookbook of RFC 7520, RFC 9964, and Wycheproof's signatures and keys."""
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
 
 import pytest
 
 from carnet.jose import JoseError, KeySet, SigningKey, VerifyingKey
+from carnet.jose.certificates import certificate_key, check_certificates
 from carnet.jose.jws import sign_compact, sign_detached, verify_compact, verify_detached
 from carnet.jose.jws_json import sign_flattened, verify_flattened, verify_general
 from carnet.jose.strict_json import parse_object
@@ -74,6 +75,29 @@ def test_an_example_of_an_rfc_has_the_verdict_that_the_rfc_gives_it(name, public
     else:
         with pytest.raises(JoseError):
             verified_payload(case, public_jwk)
+
+
+KEYS = load("rfc/rfc7517_7518_8037_appendices.json")
+
+
+def test_the_keys_of_rfc_7517_appendix_a_that_sign_are_read_and_those_that_encrypt_are_left_out():
+    (published,) = KeySet.from_jwks(KEYS["public_keys"], algorithms=("RS256", "ES256"))
+    _, private = KEYS["private_keys"]["keys"]
+    signer = SigningKey.from_jwk(private, alg="RS256")
+    assert published.kid == signer.kid == "2011-04-29"
+    assert signer.to_jwk() == private | {"use": "sig"}
+    assert published.verify(b"data", signer.sign(b"data"))
+    _, mac = KEYS["symmetric_keys"]["keys"]
+    example = APPENDICES["RFC7515-A.1"]
+    assert KeySet([VerifyingKey.from_jwk(mac, alg="HS256")]).get(None) is not None
+    assert mac["k"] == example["key"]["k"]
+
+
+def test_the_certificate_of_rfc_7517_appendix_b_is_that_of_its_key():
+    jwk = KEYS["certified_key"]
+    key = VerifyingKey.from_jwk(jwk, alg="RS256")
+    check_certificates(jwk, key)
+    assert certificate_key(b64decode(jwk["x5c"][0]), alg="RS256", kid="1b94c").to_jwk() == key.to_jwk()
 
 
 COOKBOOK = sorted(path.name for path in (VECTORS / "cookbook/jws").glob("*.json"))
