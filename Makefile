@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 SHELL := /bin/bash
 
-.PHONY: help demo test lint types elsewhere bench fuzz model lock mutate docs system clean
+.PHONY: help demo test lint types elsewhere schedules bench fuzz model lock mutate docs system clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ types: $(VENV)/test.stamp  ## check types, strictly
 elsewhere: $(VENV)/node.stamp  ## run the examples that verify tokens in Node, Go and Java
 	@scripts/need go java
 	@CARNET_TEST_ELSEWHERE="node go java" python -m pytest tests/issuer/test_verify_elsewhere.py $(ARGS)
+
+schedules: system $(VENV)/test.stamp  ## hold the rotation of refresh tokens against its model, thousands of times on each store
+	@CARNET_TEST_SCHEDULES=2500 nice python -m pytest tests/issuer/test_rotation_schedules.py $(ARGS)
 
 bench: $(VENV)/bench.stamp  ## measure against peers, in one run
 	@for program in benchmarks/*/*.py; do python $$program $(ARGS) || exit 1; done

@@ -84,6 +84,23 @@ async def test_answers_are_repeated_three_times_in_an_hour_and_more_is_denied_wi
     assert (await app.refresh(successor)).status_code == 200
 
 
+async def test_a_client_may_be_registered_with_a_window_or_without_one(issuer):
+    await issuer.sign_in()
+    lenient = await issuer.public(refresh_retry_window=5)
+    first = (await lenient.tokens())["refresh_token"]
+    successor = (await lenient.refresh(first)).json()["refresh_token"]
+    issuer.clock.advance(4)
+    assert (await lenient.refresh(first)).json()["refresh_token"] == successor
+    issuer.clock.advance(1)
+    assert refused(await lenient.refresh(first))
+    assert refused(await lenient.refresh(successor))
+    strict = await issuer.register(refresh_retry_window=0)
+    first = (await strict.tokens())["refresh_token"]
+    successor = (await strict.refresh(first)).json()["refresh_token"]
+    assert refused(await strict.refresh(first))
+    assert refused(await strict.refresh(successor))
+
+
 async def test_another_clients_replay_ends_nothing(issuer, app):
     first = (await app.tokens())["refresh_token"]
     successor = (await app.refresh(first)).json()["refresh_token"]
