@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from carnet.jose import JoseError, SigningKey, VerifyingKey
 from carnet.jose.algorithms import SIGNATURES, ecdsa, signature_algorithm
 from carnet.jose.key_types import OCT, Secret
+from carnet.jose.key_types.algorithm_pair import AKP
 from carnet.jose.key_types.known import KEY_TYPES
 from carnet.jose.thumbprint import jwk_thumbprint, thumbprint_uri
 
@@ -213,6 +214,8 @@ def test_an_rsa_modulus_has_2048_to_8192_bits(bits, accepted, key_of):
         assert act().alg == "RS256"
     else:
         assert f"has {bits} bits" in refused(act)
+        private = key_of("RS256").to_jwk() | {"n": jwk["n"]}
+        assert f"has {bits} bits" in refused(lambda: SigningKey.from_jwk(private, alg="RS256"))
 
 
 @pytest.mark.parametrize(
@@ -419,6 +422,13 @@ def test_the_same_key_material_has_the_same_thumbprint_under_every_algorithm(key
     jwk = key_of("RS256").public().to_jwk()
     jwk.pop("alg")
     assert VerifyingKey.from_jwk(jwk, alg="PS256").thumbprint() == key_of("RS256").thumbprint()
+
+
+@pytest.mark.parametrize("alg", [None, 7, "ES256", "ML-DSA-99", ["ML-DSA-44"]])
+def test_a_key_of_an_algorithm_pair_names_its_algorithm(alg, key_of):
+    """RFC 9964 section 3: without it the octets mean nothing."""
+    jwk = key_of("ML-DSA-44").public().to_jwk()
+    assert "is none of ML-DSA-44, ML-DSA-65, ML-DSA-87" in refused(lambda: AKP.load_public(jwk | {"alg": alg}))
 
 
 def test_a_thumbprint_needs_all_its_members_as_strings(key_of):

@@ -45,7 +45,7 @@ def check(key: RSAPublicKey) -> RSAPublicKey:
 @lru_cache(maxsize=1)
 def _roca_powers() -> dict[int, set[int]]:
     """The powers of 65537 modulo each prime of the fingerprint: of those alone where they are few."""
-    return {prime: {pow(65537, exponent, prime) for exponent in range(prime - 1)} for prime in _ROCA_PRIMES}
+    return {prime: {pow(65537, exponent, prime) for exponent in range(prime)} for prime in _ROCA_PRIMES}
 
 
 def _public_numbers(jwk: Mapping[str, Any]) -> RSAPublicNumbers:
@@ -60,7 +60,7 @@ def _load_public(jwk: Mapping[str, Any]) -> RSAPublicKey:
 
 
 def _load_private(jwk: Mapping[str, Any]) -> RSAPrivateKey:
-    check(_load_public(jwk))
+    _load_public(jwk)  # before anything is computed with a number of any size
     if "oth" in jwk:
         raise InvalidKeyError("RSA keys of more than two primes are not supported.")
     public, d = _public_numbers(jwk), unsigned(jwk, "d")
