@@ -86,6 +86,14 @@ def add(subparsers: Any) -> None:
         action="store_true",
         help="it may send a nonce in the place of PKCE, as older OpenID clients do",
     )
+    create.add_argument(
+        "--pairwise", action="store_true", help="it is told subjects that no client of another host is told"
+    )
+    create.add_argument(
+        "--sector-identifier-uri",
+        metavar="URL",
+        help="of the list of redirect URIs that share pairwise subjects; default: the host of its own",
+    )
     create.add_argument("--first-party", action="store_true", help="yours: people are not asked for consent")
     create.add_argument("--access-token-lifetime", type=int, metavar="SECONDS")
     create.add_argument(
@@ -153,6 +161,8 @@ def _create(arguments: Namespace) -> int:
         receives=tuple(arguments.receives),
         authorization_details_types=tuple(arguments.authorization_details_types),
         roles=tuple(arguments.roles),
+        subject_type="pairwise" if arguments.pairwise else "public",
+        sector_identifier_uri=arguments.sector_identifier_uri,
         first_party=arguments.first_party,
         access_token_lifetime=arguments.access_token_lifetime,
         refresh_retry_window=arguments.refresh_retry_window,

@@ -9,6 +9,7 @@ from carnet.issuer.approval import Authorization, Confirmation, Derived, Person
 from carnet.issuer.desk import Desk
 from carnet.issuer.envelope import envelope
 from carnet.issuer.opaque import Opaque, fresh_name
+from carnet.issuer.pairwise import Names, names_for
 from carnet.issuer.person_claims import chosen
 from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN
 from carnet.issuer.storage.records import Account, Artifact, Client, Session
@@ -76,19 +77,20 @@ async def mint(authorization: Authorization, client: Client, desk: Desk, bounds:
         confirmation=bounds.confirmation,
     )
     if authorization.derived is not None:
-        return await _derived(authorization.derived, token, key, desk)
+        return await _derived(authorization.derived, token, key, client, desk)
     person = authorization.person
     if person is None:
         return Minted(access_token=_sign(token, key), expires_in=lifetime, scope=bounds.scope)
+    names = await names_for(client, person.subject, person.sid, desk)
     account = await _account(person.subject, desk)
     ends_at = await _end_of_session(person, desk, at=now)
     token = replace(
         token,
-        subject=person.subject,
+        subject=names.subject,
         token_id=f"{person.family}.{token.token_id}",
         roles=account.roles,
         sign_in=person.approval.sign_in,
-        sid=None if person.offline else person.sid,
+        sid=None if person.offline else names.sid,
         may_act=None if client.may_act is None else {"sub": client.may_act},
         epoch=account.epoch,
     )
@@ -97,7 +99,7 @@ async def mint(authorization: Authorization, client: Client, desk: Desk, bounds:
         access_token=signed,
         expires_in=lifetime,
         scope=bounds.scope,
-        id_token=await _id_token(authorization, person, account, client, desk, access_token=signed)
+        id_token=await _id_token(authorization, person, names, account, client, desk, access_token=signed)
         if OPENID in bounds.scope
         else None,
         successor=_successor(_rebound(person, client, bounds.confirmation), client, desk, ends_at=ends_at)
@@ -118,19 +120,20 @@ async def _access_token_lifetime(client: Client, audience: tuple[str, ...], desk
     return lifetime if limit is None else min(lifetime, limit)
 
 
-async def _derived(derived: Derived, token: AccessToken, key: SigningKey, desk: Desk) -> Minted:
+async def _derived(derived: Derived, token: AccessToken, key: SigningKey, client: Client, desk: Desk) -> Minted:
     """An access token that comes of another one, and nothing besides."""
+    names = await names_for(client, derived.subject, derived.sid, desk)
     account = await _account(derived.subject, desk)
     if derived.sid is not None:
         await _live_session(derived.sid, desk, at=token.issued_at)
     token = replace(
         token,
-        subject=derived.subject,
+        subject=names.subject,
         expires_at=min(token.expires_at, derived.until),
         token_id=f"{derived.family}.{token.token_id}" if derived.family is not None else token.token_id,
         roles=account.roles,
         sign_in=derived.sign_in,
-        sid=derived.sid,
+        sid=names.sid,
         actor=derived.actor,
         may_act=derived.may_act,
         epoch=account.epoch if derived.epoch is None else derived.epoch,
@@ -167,6 +170,7 @@ async def _live_session(sid: str, desk: Desk, *, at: Instant) -> Session:
 async def _id_token(
     authorization: Authorization,
     person: Person,
+    names: Names,
     account: Account,
     client: Client,
     desk: Desk,
@@ -177,13 +181,13 @@ async def _id_token(
     now = desk.ambient.now()
     token = IdToken(
         issuer=desk.config.issuer,
-        subject=person.subject,
+        subject=names.subject,
         client_id=client.client_id,
         issued_at=now,
         expires_at=now + desk.config.lifetimes.id_token,
         sign_in=person.approval.sign_in,
         nonce=authorization.nonce,
-        sid=person.sid,
+        sid=names.sid,
         access_token_hash=id_token.at_hash(access_token, own.key.alg),
         person=chosen(
             account, person.approval.id_token_claims, person.approval.scope, await desk.definitions.current()

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import EgressError
 from carnet.issuer.opaque import fresh_name
+from carnet.issuer.pairwise import sid_for, subject_for
 from carnet.issuer.storage.records import Client, Event, Participant
 from carnet.jose import sign_jwt
 from carnet.jose.profiles import LOGOUT_TOKEN
@@ -89,12 +90,12 @@ async def _logout_token(participant: Participant, client: Client, desk: Desk) ->
     now = desk.ambient.now()
     claims = {
         "iss": desk.config.issuer,
-        "sub": participant.subject,
+        "sub": subject_for(client, participant.subject, desk),
         "aud": client.client_id,
         "iat": now,
         "exp": now + LIFETIME,
         "jti": fresh_name(desk.ambient),
         "events": {EVENT: {}},
-        "sid": participant.told,
+        "sid": sid_for(client, participant.told, desk),
     }
     return sign_jwt(claims, await desk.keyring.signing_key(), typ=str(LOGOUT_TOKEN.types[0]))

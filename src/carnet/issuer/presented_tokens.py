@@ -7,6 +7,8 @@ from carnet.ambient import Instant
 from carnet.issuer.config import SIGNING_ALGORITHMS
 from carnet.issuer.desk import Desk
 from carnet.issuer.envelope import out_of_envelope
+from carnet.issuer.pairwise import sector_of, subject_behind
+from carnet.issuer.storage.records import Client
 from carnet.jose import JoseError, KeySet, base64url
 from carnet.jose.profiles import ACCESS_TOKEN, ID_TOKEN, Profile
 from carnet.jose.strict_json import parse_object
@@ -25,6 +27,17 @@ def audience_of(claims: Claims) -> tuple[str, ...]:
     """RFC 7519 section 4.1.3: `aud` is one name or several."""
     audience: str | tuple[str, ...] = claims["aud"]
     return (audience,) if isinstance(audience, str) else audience
+
+
+async def hinted_subject(token: str, client: Client, desk: Desk) -> str | None:
+    """The subject of an ID token of ours that a client gives as a hint; None: it is none, or another sector's."""
+    claims = await hinted(token, desk)
+    if claims is None:
+        return None
+    issued_to = await desk.store.clients.get(str(claims["aud"]))
+    if sector_of(issued_to) != sector_of(client):
+        return None
+    return await subject_behind(str(claims["sub"]), issued_to, desk)
 
 
 async def hinted(token: str, desk: Desk) -> Claims | None:
@@ -87,5 +100,5 @@ async def _stands(claims: Claims, desk: Desk, *, at: Instant) -> bool:
         return False
     if claims["sub"] == client.client_id:
         return bool(claims.get("sep", 0) >= client.epoch)
-    account = await desk.store.accounts.get(claims["sub"])
+    account = await desk.store.accounts.get(await subject_behind(claims["sub"], client, desk))
     return account is not None and account.disabled_at is None and claims.get("sep", 0) >= account.epoch

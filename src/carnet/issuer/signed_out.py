@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from carnet.issuer.desk import Desk
+from carnet.issuer.pairwise import sid_for
 from carnet.issuer.storage.records import Client, Session
 
 FRAMES_TAKE = 3
@@ -19,7 +20,7 @@ async def frames_of(session: Session, desk: Desk) -> tuple[str, ...]:
         client = await desk.store.clients.get(participant.client_id)
         if client is not None and client.frontchannel_logout_uri is not None:
             joint = "&" if urlsplit(client.frontchannel_logout_uri).query else "?"
-            named = urlencode({"iss": desk.config.issuer, "sid": participant.told})
+            named = urlencode({"iss": desk.config.issuer, "sid": sid_for(client, participant.told, desk)})
             urls.append(f"{client.frontchannel_logout_uri}{joint}{named}")
     return tuple(urls)
 

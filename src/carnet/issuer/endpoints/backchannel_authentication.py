@@ -5,16 +5,17 @@ from starlette.responses import Response
 
 from carnet.issuer import backchannel_requests
 from carnet.issuer.answers import json_answer, read_form
-from carnet.issuer.authorization_request import asked_audience, asked_scope
+from carnet.issuer.authorization_request import asked_scope
 from carnet.issuer.backchannel_requests import BackchannelRequest
 from carnet.issuer.client_auth import authenticate
 from carnet.issuer.decisions import INTERVAL
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.grants.ciba import GRANT_TYPE
-from carnet.issuer.presented_tokens import hinted
+from carnet.issuer.presented_tokens import hinted_subject
+from carnet.issuer.resource_indicators import asked_audience
 from carnet.issuer.rotation import authenticates
-from carnet.issuer.storage.records import Account
+from carnet.issuer.storage.records import Account, Client
 from carnet.oauth.errors import (
     InvalidBindingMessageError,
     InvalidRequestError,
@@ -44,9 +45,9 @@ async def answer(request: Request, desk: Desk) -> Response:
     lifetime = _lifetime(parameters)
     asked = BackchannelRequest(
         client_id=client.client_id,
-        subject=(await _hinted_account(parameters, desk)).subject,
+        subject=(await _hinted_account(parameters, client, desk)).subject,
         scope=scope,
-        audience=asked_audience(parameters, client),
+        audience=asked_audience(parameters, client, scope, desk.config),
         binding_message=_binding_message(parameters),
         asked_at=now,
         expires_at=now + lifetime,
@@ -57,7 +58,7 @@ async def answer(request: Request, desk: Desk) -> Response:
     return json_answer({"auth_req_id": auth_req_id.value, "expires_in": lifetime, "interval": INTERVAL})
 
 
-async def _hinted_account(parameters: Parameters, desk: Desk) -> Account:
+async def _hinted_account(parameters: Parameters, client: Client, desk: Desk) -> Account:
     """Section 7.1: exactly one hint; here the address of an account, or an ID token of ours.
 
     Raises:
@@ -69,10 +70,10 @@ async def _hinted_account(parameters: Parameters, desk: Desk) -> Account:
     if hints == ["login_hint"]:
         account = await desk.store.accounts.by_email(parameters.require("login_hint"))
     else:
-        claims = await hinted(parameters.require("id_token_hint"), desk)
-        if claims is None:
-            raise InvalidRequestError("The id_token_hint is not an ID token of this issuer.")
-        account = await desk.store.accounts.get(str(claims["sub"]))
+        subject = await hinted_subject(parameters.require("id_token_hint"), client, desk)
+        if subject is None:
+            raise InvalidRequestError("The id_token_hint is not an ID token of this issuer for this client.")
+        account = await desk.store.accounts.get(subject)
     if account is None or account.disabled_at is not None:
         raise UnknownUserIdError("The hint means nobody here.")
     return account

@@ -11,6 +11,7 @@ from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.http_security import written_address
+from carnet.issuer.pairwise import sid_for
 from carnet.issuer.presented_tokens import Claims, hinted
 from carnet.issuer.refusals import RefusalError, page
 from carnet.issuer.signed_out import frames_of, signed_out
@@ -33,9 +34,11 @@ class Wish:
     redirect_uri: str | None
     state: str | None
 
-    def speaks_for(self, seen: Visit) -> bool:
+    def speaks_for(self, seen: Visit, desk: Desk) -> bool:
         """Section 2: whether the hint is of the session that is signed in here, so that nobody need be asked."""
-        return self.hint is not None and seen.session is not None and self.hint.get("sid") == seen.session.sid
+        if self.hint is None or self.client is None or seen.session is None:
+            return False
+        return bool(self.hint.get("sid") == sid_for(self.client, seen.session.sid, desk))
 
 
 @page
@@ -62,7 +65,7 @@ async def by_post(request: Request, desk: Desk) -> Response:
 async def _begin(given: Parameters, request: Request, desk: Desk) -> Response:
     wish = await _wish(given, desk)
     seen = await visit(request, desk)
-    if seen.session is None or wish.speaks_for(seen):
+    if seen.session is None or wish.speaks_for(seen, desk):
         return await _end(wish, seen, request, desk)
     return desk.pages.render(
         request,

@@ -14,6 +14,7 @@ from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.envelope import envelope
 from carnet.issuer.opaque import Opaque
+from carnet.issuer.pairwise import subject_for
 from carnet.issuer.presented_tokens import Claims, audience_of, live_access_token
 from carnet.issuer.rotation import authenticates
 from carnet.issuer.storage.records import Artifact, Client
@@ -82,7 +83,7 @@ async def _refresh_token(token: Opaque, client: Client, desk: Desk) -> dict[str,
     return {
         "active": True,
         "iss": desk.config.issuer,
-        "sub": found.subject,
+        "sub": subject_for(client, account.subject, desk),
         "client_id": found.client_id,
         "scope": join(approval.scope),
         "iat": found.created_at,

@@ -34,6 +34,7 @@ async def register(request: Request, desk: Desk) -> Response:
     registered = registration.asked_client(given, desk, allowed=desk.config.scopes)
     terms = msgspec.json.decode(token.document, type=registration.Initial)
     client = _on_terms(registered.client, terms, desk.config)
+    await _check_documents(client, desk)
     await _spend(token, terms, desk)
     await clients.keep(desk, client, actor=ACTOR)
     secret, artifact = registration.access_token(desk, client.client_id)
@@ -89,6 +90,13 @@ def _on_terms(client: Client, terms: registration.Initial, config: Config) -> Cl
     """What the administrator who made the token gave with it."""
     try:
         return clients.validated(msgspec.structs.replace(client, pkce=terms.pkce), config)
+    except clients.ClientError as error:
+        raise InvalidClientMetadataError(str(error)) from None
+
+
+async def _check_documents(client: Client, desk: Desk) -> None:
+    try:
+        await clients.check_documents(desk, client)
     except clients.ClientError as error:
         raise InvalidClientMetadataError(str(error)) from None
 

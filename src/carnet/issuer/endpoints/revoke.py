@@ -8,6 +8,7 @@ from carnet.issuer.client_auth import authenticate
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.opaque import Opaque
+from carnet.issuer.pairwise import subject_behind
 from carnet.issuer.presented_tokens import live_access_token
 from carnet.issuer.revoking import entry
 from carnet.issuer.rotation import revoke_family
@@ -46,9 +47,8 @@ async def _revoke_access_token(token: str, client: Client, desk: Desk) -> None:
         raise _foreign()
     now = desk.ambient.now()
     await desk.store.revocations.add((entry("token", claims["jti"], desk.config, at=now),))
-    await desk.store.events.add(
-        Event(at=now, name="access_token.revoked", subject=claims["sub"], client_id=client.client_id)
-    )
+    subject = await subject_behind(claims["sub"], client, desk)
+    await desk.store.events.add(Event(at=now, name="access_token.revoked", subject=subject, client_id=client.client_id))
 
 
 def _foreign() -> InvalidRequestError:

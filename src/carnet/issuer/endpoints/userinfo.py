@@ -10,8 +10,8 @@ from carnet.issuer.answers import FORM, NO_STORE, json_answer, read_form
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.envelope import envelope, wishes
-from carnet.issuer.person_claims import claims_of
 from carnet.issuer.pairwise import subject_behind
+from carnet.issuer.person_claims import claims_of
 from carnet.issuer.presented_tokens import Claims
 from carnet.issuer.protected_request import answer_to_token
 from carnet.issuer.storage.records import Client

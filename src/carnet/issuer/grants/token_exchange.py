@@ -7,6 +7,7 @@ from typing import Any
 from carnet.issuer.approval import Authorization, Derived
 from carnet.issuer.desk import Desk
 from carnet.issuer.grants.client_credentials import PEOPLES
+from carnet.issuer.pairwise import sid_behind, subject_behind
 from carnet.issuer.presented_tokens import Claims, audience_of, live_access_token
 from carnet.issuer.rotation import authenticates
 from carnet.issuer.storage.records import Client, Event
@@ -73,16 +74,19 @@ class TokenExchange:
         approved = tuple(name for name in audience_of(subject) if name in client.audiences)
         if not approved or scope.excess(asked.audience, approved):
             raise InvalidTargetError("The subject_token is for no such audience, or the client may not reach it.")
+        issued_to = await desk.store.clients.get(subject["client_id"])
+        person = await subject_behind(subject["sub"], issued_to, desk)
         actor = _act(acting, subject) if policy.kind == "delegation" else subject.get("act")
-        await _note(desk, client, subject, policy.kind, acting)
+        sid = await sid_behind(subject["sid"], issued_to, desk) if "sid" in subject else None
+        await _note(desk, client, {**subject, "sub": person, "sid": sid}, policy.kind, acting)
         return Authorization(
             scope=scope.excess(scope.parse(subject["scope"]), PEOPLES),  # it is for services: never for userinfo
             asked=asked.scope,
             audience=asked.audience or approved,
             derived=Derived(
-                subject=subject["sub"],
+                subject=person,
                 family=_family(subject),
-                sid=subject.get("sid"),
+                sid=sid,
                 sign_in=_sign_in(subject),
                 until=subject["exp"],
                 epoch=subject.get("sep", 0),  # what takes back that token takes back this one
