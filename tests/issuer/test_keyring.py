@@ -9,6 +9,7 @@ from carnet.issuer.app import open_desk
 from carnet.issuer.config import Config, Lifetimes
 from carnet.issuer.keyring import REFRESH, Keyring, KeyringError
 from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN
+from carnet.issuer.storage.records import FeedReport, Lacking
 from carnet.jose import SigningKey
 from carnet.sealing import SealBrokenError
 from carnet.testing import Clock
@@ -37,7 +38,7 @@ def another(desk, clock):
 
     def another(**changes):
         config = Config(data=desk.config.data, **changes)
-        return Keyring(config, desk.store.signing_keys, SECRET, clock.ambient)
+        return Keyring(config, desk.store, SECRET, clock.ambient)
 
     return another
 
@@ -77,12 +78,73 @@ async def test_a_new_key_is_published_before_it_signs_and_the_old_one_until_its_
     assert set(await published(desk.keyring)) == {old, new}
     clock.advance(desk.config.lifetimes.key_publication - 1)
     assert await signing(desk.keyring) == old
-    clock.advance(1)
+    clock.advance(REFRESH)
     assert await signing(desk.keyring) == new
     clock.advance(LONGEST_ACCESS_TOKEN)
     assert set(await published(desk.keyring)) == {old, new}
     clock.advance(60)
     assert await published(desk.keyring) == [new]
+
+
+def reporting(desk, clock, **lacking):
+    """What a node says of those who listen to it: by key, how many of them lack it."""
+    keys = {kid: Lacking(count=count, names=("orders 1",) * count) for kid, count in lacking.items()}
+    return desk.store.feed_reports.put(FeedReport(node="n1", told_at=clock.now(), guards=5, keys=keys))
+
+
+async def test_a_new_key_waits_for_guards_that_have_not_acknowledged_it(desk, clock):
+    old, new = await signing(desk.keyring), (await desk.keyring.rotate()).kid
+    clock.advance(desk.config.lifetimes.key_publication)
+    await reporting(desk, clock, **{old: 0, new: 1})
+    assert await desk.keyring.lacking(new) == Lacking(count=1, names=("orders 1",))
+    assert await signing(desk.keyring) == old
+    clock.advance(REFRESH)
+    await reporting(desk, clock, **{old: 0, new: 0})
+    assert await signing(desk.keyring) == new
+    keys = {key.kid: key for key in await desk.keyring.list()}
+    assert keys[new].signs_from == clock.now()
+    assert keys[old].retires_at == clock.now() + LONGEST_ACCESS_TOKEN + 60
+
+
+async def test_a_node_that_has_not_looked_since_the_key_was_made_is_waited_for(desk, clock):
+    old, new = await signing(desk.keyring), (await desk.keyring.rotate()).kid
+    clock.advance(desk.config.lifetimes.key_publication)
+    await reporting(desk, clock, **{old: 0})
+    assert (await desk.keyring.lacking(new)).names == ("node n1",)
+    assert await signing(desk.keyring) == old
+
+
+async def test_guards_that_are_gone_are_not_waited_for(desk, clock):
+    new = (await desk.keyring.rotate()).kid
+    await reporting(desk, clock, **{new: 1})
+    clock.advance(desk.config.lifetimes.key_publication)
+    assert await signing(desk.keyring) == new
+
+
+async def test_whoever_lies_about_the_keys_that_it_holds_puts_a_rotation_off_and_no_longer(desk, clock):
+    old, new = await signing(desk.keyring), (await desk.keyring.rotate()).kid
+    lifetimes = desk.config.lifetimes
+    clock.advance(lifetimes.key_publication + lifetimes.key_acknowledgement - 1)
+    await reporting(desk, clock, **{new: 3})
+    assert await signing(desk.keyring) == old
+    clock.advance(1)
+    assert await signing(desk.keyring) == new
+
+
+async def test_a_compromised_key_is_replaced_whoever_has_not_acknowledged_the_next(desk, clock):
+    old, new = await signing(desk.keyring), (await desk.keyring.rotate()).kid
+    await reporting(desk, clock, **{old: 0, new: 9})
+    await desk.keyring.retire(old, compromised=True)
+    assert await signing(desk.keyring) == new
+
+
+async def test_a_key_can_be_told_when_to_sign_whoever_holds_it(desk, clock):
+    old, new = await signing(desk.keyring), (await desk.keyring.rotate(after=30)).kid
+    clock.advance(29)
+    await reporting(desk, clock, **{old: 0, new: 9})
+    assert await signing(desk.keyring) == old
+    clock.advance(1)
+    assert await signing(desk.keyring) == new
 
 
 async def test_another_process_sees_a_rotation_within_seconds(desk, another, clock):
@@ -166,7 +228,7 @@ async def test_private_keys_are_sealed_at_rest(desk):
 
 
 async def test_a_key_that_another_secret_sealed_is_not_signed_with(desk, clock):
-    stranger = Keyring(desk.config, desk.store.signing_keys, b"t" * 43, clock.ambient)
+    stranger = Keyring(desk.config, desk.store, b"t" * 43, clock.ambient)
     with pytest.raises(SealBrokenError):
         await stranger.begin()
 

@@ -352,7 +352,7 @@ async def test_a_snapshot_does_not_claim_a_time_whose_entries_could_not_be_sent(
     async def no_key():
         raise KeyringError("There is none.")
 
-    keyless = SimpleNamespace(signing_key=no_key, jwks=desk.keyring.jwks)
+    keyless = SimpleNamespace(signing_key=no_key, token_kids=desk.keyring.token_kids)
     turn = desk.publisher.turn
     with monkeypatch.context() as broken:
         broken.setattr(desk.publisher, "_keyring", keyless)

@@ -149,7 +149,7 @@ async def _keys(config: Config, store: "Store") -> Finding:
         return bad("keys", f"neither {settings.SECRET_KEY} nor {file} is there: without it no key can be opened.")
     secret = secret or secret_key.secret_key(config.data, SYSTEM)
     try:
-        key = await Keyring(config, store.signing_keys, secret, SYSTEM).signing_key()
+        key = await Keyring(config, store, secret, SYSTEM).signing_key()
     except KeyringError as error:
         return bad("keys", str(error))
     if key.alg != config.signing_algorithm:

@@ -110,7 +110,7 @@ def _reset(arguments: Namespace) -> int:
                 await store.signing_keys.retire(key.kid, at=now, compromised=True, revocations=(revocation,))
                 given_up += 1
         secret = secret_from_environment() or secret_key(config.data, SYSTEM)
-        keyring = Keyring(config, store.signing_keys, secret, SYSTEM)
+        keyring = Keyring(config, store, secret, SYSTEM)
         await keyring.begin()
         return given_up, (await keyring.signing_key()).kid
 

@@ -1,17 +1,20 @@
 """RFC 7517, RFC 9700: the issuer's keys: published, then signing, then published until their last token has expired."""
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from carnet.ambient import Ambient, Instant, lapsed
+from carnet.issuer.acknowledgement import lacking
 from carnet.issuer.config import Config
 from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN, entry
-from carnet.issuer.storage.ports import SigningKeys
-from carnet.issuer.storage.records import KeyPurpose, SigningKeyRecord
+from carnet.issuer.storage.ports import Store
+from carnet.issuer.storage.records import KeyPurpose, Lacking, SigningKeyRecord
 from carnet.jose import KeySet, SigningKey, VerifyingKey
 from carnet.jose.encryption_keys import DecryptionKey
 from carnet.sealing import Sealer
@@ -61,9 +64,10 @@ def _age(record: SigningKeyRecord) -> tuple[Instant, Instant, str]:
 class Keyring:
     """The keys in the store, read again every few seconds. What cannot be read is not signed with."""
 
-    def __init__(self, config: Config, keys: SigningKeys, secret: bytes, ambient: Ambient) -> None:
+    def __init__(self, config: Config, store: Store, secret: bytes, ambient: Ambient) -> None:
         self._config = config
-        self._keys = keys
+        self._keys = store.signing_keys
+        self._reports = store.feed_reports
         self._ambient = ambient
         self._sealer = Sealer(secret, "signing-key", ambient=ambient)
         self._ring: _Ring | None = None
@@ -119,6 +123,14 @@ class Keyring:
         chosen = (ring.chosen("tokens", at=now), *(ring.chosen("further", alg, at=now) for alg in further))
         return frozenset(key.kid for key in chosen if key is not None)
 
+    async def token_kids(self) -> tuple[str, ...]:
+        """The published keys that guards verify tokens with, those that do not sign yet included."""
+        return tuple(sorted(key.kid for key in (await self._current()).of("tokens", at=self._ambient.now())))
+
+    async def lacking(self, kid: str) -> Lacking:
+        """The guards that listen to the feed and have not acknowledged that they hold this key."""
+        return await lacking(self._reports, kid, at=self._ambient.now())
+
     async def list(self) -> list[SigningKeyRecord]:
         """All keys, oldest first."""
         return await self._keys.list()
@@ -136,17 +148,19 @@ class Keyring:
         await self._begin_decrypting()
         await self.signing_key()
 
-    async def rotate(self) -> SigningKeyRecord:
+    async def rotate(self, *, after: int | None = None) -> SigningKeyRecord:
         """Make a new key for tokens, which is published for `lifetimes.key_publication` seconds before it signs.
 
-        The key before it stays published until the last token that it can have signed has expired.
+        It then waits until every guard that listens to the feed has acknowledged that it holds it, for
+        `lifetimes.key_acknowledgement` seconds at most. `after`: it signs so many seconds from now, whoever holds it. The key
+        before it stays published until the last token that it can have signed has expired.
 
         Raises:
             KeyringError: another process rotated at the same time.
         """
         now = self._ambient.now()
         last = max((await self._reread()).of("tokens", at=now), key=_age, default=None)
-        return await self._succeed(last, "tokens", self._config.signing_algorithm)
+        return await self._succeed(last, "tokens", self._config.signing_algorithm, after=after)
 
     async def rotate_others(self) -> tuple[SigningKeyRecord, ...]:
         """The same for each algorithm that clients are registered for, and for the keys that they encrypt to.
@@ -199,11 +213,16 @@ class Keyring:
             raise KeyringError(f"There is no key for {alg}, and none could be made.")
         return found
 
-    async def _succeed(self, last: SigningKeyRecord | None, purpose: KeyPurpose, alg: str) -> SigningKeyRecord:
+    async def _succeed(
+        self, last: SigningKeyRecord | None, purpose: KeyPurpose, alg: str, *, after: int | None = None
+    ) -> SigningKeyRecord:
         """Make the key after `last`, and give that one its end."""
         now = self._ambient.now()
-        signs_from = now if last is None else now + self._publication
+        signs_from = now if last is None else now + (self._publication if after is None else after)
         fresh = await self._fresh(purpose, alg, signs_from)
+        if purpose == "tokens" and last is not None and after is None:
+            signs_from += self._config.lifetimes.key_acknowledgement
+            fresh = replace(fresh, signs_from=signs_from, ready_from=fresh.signs_from, follows=last.kid)
         ends_at = signs_from if purpose == "encryption" else signs_from + self._longest_token()
         if last is None or last.retires_at is not None:
             await self._add(fresh)
@@ -223,11 +242,22 @@ class Keyring:
 
     async def _reread(self) -> _Ring:
         read_at = self._ambient.monotonic()
-        self._ring = _Ring(read_at, tuple(await self._keys.list()))
+        records = await self._keys.list()
+        if await self._brought_forward(records):
+            records = await self._keys.list()
+        self._ring = _Ring(read_at, tuple(records))
         kids = {record.kid for record in self._ring.records if record.compromised_at is None}
         self._opened = {kid: key for kid, key in self._opened.items() if kid in kids}
         self._decrypting = {kid: key for kid, key in self._decrypting.items() if kid in kids}
         return self._ring
+
+    async def _brought_forward(self, records: Iterable[SigningKeyRecord]) -> bool:
+        """Whether a key signs now that waited for guards, all of which hold it by now."""
+        now = self._ambient.now()
+        waiting = [key for key in records if key.ready_from is not None and key.ready_from <= now < key.signs_from]
+        held = [key.kid for key in waiting if not (await self.lacking(key.kid)).count]
+        ends_at = now + self._longest_token()
+        return any([await self._keys.bring_forward(kid, signs_from=now, retires_at=ends_at) for kid in held])
 
     async def _fresh(self, purpose: KeyPurpose, alg: str, signs_from: Instant) -> SigningKeyRecord:
         generate = DecryptionKey.generate if purpose == "encryption" else SigningKey.generate

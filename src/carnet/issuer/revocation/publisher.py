@@ -15,8 +15,9 @@ from carnet.feed.follower import OVERLAY_LIMIT
 from carnet.feed.messages import SNAPSHOT_LIMIT, Snapshot, sign_message, sign_snapshot, split
 from carnet.issuer.keyring import Keyring
 from carnet.issuer.opaque import fresh_name
+from carnet.issuer.revocation.listeners import report_of
 from carnet.issuer.storage.ports import Store
-from carnet.issuer.storage.records import Revocation, Stream
+from carnet.issuer.storage.records import FeedReport, Revocation, Stream
 
 HEARTBEAT = 5.0
 """Seconds after which listeners are told the time even where nothing has been taken back."""
@@ -63,6 +64,10 @@ class Publisher:
         self._kids: tuple[str, ...] | None = None
         """The published keys, as listeners were last told."""
         self._kids_told = 0.0
+        self._node: str | None = None
+        """As it names itself to other nodes."""
+        self._told_others: float | None = None
+        self._has_listeners = False
         self._turning = asyncio.Lock()
         self._read_at: Instant = 0
         """The wall clock before the database was last read: whatever was committed before it has come to `_sequence`."""
@@ -78,9 +83,26 @@ class Publisher:
         while True:
             try:
                 await self.turn()
+                await self._tell_others()
             except Exception:
                 log.exception("The revocation feed could not be published; it is tried again.")
             await asyncio.sleep(TURN)
+
+    async def report(self) -> FeedReport:
+        """What this node sees of those who listen to it, at this moment."""
+        self._node = self._node or fresh_name(self._ambient)[:8]
+        kids = await self._keyring.token_kids()
+        return report_of(self.channel, kids, node=self._node, at=self._ambient.now())
+
+    async def _tell_others(self) -> None:
+        """Leave a report for other nodes and for the command, as long as there is something to be said."""
+        now = self._ambient.monotonic()
+        if self._told_others is not None and now - self._told_others < HEARTBEAT:
+            return
+        report = await self.report()
+        if report.listeners or self._has_listeners:
+            await self._store.feed_reports.put(report)
+        self._told_others, self._has_listeners = now, bool(report.listeners)
 
     async def turn(self) -> None:
         """Number and send what is new; the time alone, if it is time for that."""
@@ -90,7 +112,7 @@ class Publisher:
             while await self._store.revocations.publish():
                 pass
             head = await self._store.revocations.head()
-            kids = await self._published()
+            kids = await self._keyring.token_kids()
             beaten = self._sent is not None and monotonic - self._sent < HEARTBEAT
             if head == self._sequence and beaten and kids == self._kids:
                 self._read_at = issued_at
@@ -180,9 +202,6 @@ class Publisher:
                 later = await self._numbered(stream, after=max(last, numbered[-1][0] if numbered else 0), at=at)
                 known.apply(entry for _, entry in later)
                 self._map = known
-
-    async def _published(self) -> tuple[str, ...]:
-        return tuple(sorted(key["kid"] for key in (await self._keyring.jwks())["keys"]))
 
     async def _join_stream(self) -> Stream:
         """The stream that the database has now: another one after a database was put back."""
