@@ -264,7 +264,7 @@ async def change(
         )
         try:
             await desk.store.accounts.replace(
-                before, after, revocations=revocations, witness=staying, ending_at=now if ending else None
+                before, after, revocations=revocations, witness=staying, ending_at=now if ending else None, at=now
             )
         except StaleError:
             continue

@@ -186,9 +186,10 @@ class StoredSignals(Group):
         return [_signal(row) for row in rows[:limit]], len(rows) > limit
 
     @writing
-    def delivered(self, stream_id: str, numbers: Sequence[int]) -> Verb[None]:
+    def delivered(self, stream_id: str, marks: Sequence[tuple[int, Instant]]) -> Verb[None]:
         yield Batch(
-            "DELETE FROM signal WHERE stream_id = ? AND number = ?", [(stream_id, number) for number in sorted(numbers)]
+            "DELETE FROM signal WHERE stream_id = ? AND number = ? AND at = ?",
+            [(stream_id, *mark) for mark in sorted(marks)],
         )
 
     @writing

@@ -291,9 +291,10 @@ class TestSignals:
         page, more = await store.signals.waiting("w1", limit=2)
         assert ([signal.happening.claims["state"] for signal in page], more) == (["0", "1"], True)
         assert await store.signals.waiting("w1", limit=0) == ([], True)
-        await store.signals.delivered("w2", [signal.number for signal in page])
-        assert len(await waiting(store, "w2")) == 3
-        await store.signals.delivered("w1", [signal.number for signal in page])
+        await store.signals.delivered("w2", [(signal.number, signal.at) for signal in page])
+        await store.signals.delivered("w1", [(signal.number, signal.at + 1) for signal in page])
+        assert len(await waiting(store, "w1")) == len(await waiting(store, "w2")) == 3
+        await store.signals.delivered("w1", [(signal.number, signal.at) for signal in page])
         rest, more = await store.signals.waiting("w1", limit=2)
         assert ([signal.happening.claims["state"] for signal in rest], more) == (["2"], False)
 
