@@ -10,6 +10,8 @@ from msgspec import structs
 from carnet.issuer.accounts import people
 from carnet.issuer.client_keys import ClientKeys
 from carnet.issuer.clients import ClientError, Registration, change, register
+from carnet.issuer.decisions import INTERVAL
+from carnet.issuer.grants.ciba import GRANT_TYPE as CIBA
 from carnet.issuer.logout_notices import tell
 from carnet.issuer.pairwise import sid_for, subject_for
 from carnet.issuer.storage.records import TokenExchange
@@ -180,6 +182,25 @@ async def test_a_logout_token_and_a_frame_name_the_session_as_the_id_token_does(
     [request] = [request for request in net.asked if request.method == "POST"]
     told = claims(request.content.decode().removeprefix("logout_token="))
     assert (told["sub"], told["sid"]) == (said["sub"], said["sid"])
+
+
+@pytest.mark.spec("OpenID CIBA Core", "7.1", "MAY")
+async def test_an_app_that_asks_somebody_elsewhere_names_them_as_it_knows_them(issuer, ann, app, claims):
+    bank = await issuer.register(
+        grant_types=("authorization_code", "refresh_token", CIBA),
+        redirect_uris=("https://bank.example/callback",),
+        **PAIRWISE,
+    )
+    own, other = (await bank.tokens())["id_token"], (await app.tokens())["id_token"]
+    asked = await bank.post("/backchannel_authentication", scope="openid", id_token_hint=own)
+    assert asked.status_code == 200, asked.text
+    refused = await bank.post("/backchannel_authentication", scope="openid", id_token_hint=other)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
+    page = await issuer.http.get("/approvals")
+    await issuer.submit("/approvals", issuer.fields(page) | {"decision": "allow"})
+    issuer.clock.advance(INTERVAL)
+    done = await bank.post(grant_type=CIBA, auth_req_id=asked.json()["auth_req_id"])
+    assert claims(done.json()["id_token"])["sub"] == claims(own)["sub"]
 
 
 class TestExchange:

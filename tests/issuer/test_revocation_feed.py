@@ -73,9 +73,9 @@ async def watcher(issuer):
 
 
 @pytest.fixture
-async def app(issuer):
+async def app(issuer, request):
     await issuer.sign_in()
-    return await issuer.register()
+    return await issuer.register(subject_type=getattr(request, "param", "public"))
 
 
 class Case:
@@ -154,6 +154,7 @@ class Case:
 CAUSES = [name for name in vars(Case) if not name.startswith("_") and name not in {"form", "as_an_administrator"}]
 
 
+@pytest.mark.parametrize("app", ["public", "pairwise"], indirect=True)
 @pytest.mark.parametrize("cause", CAUSES)
 async def test_what_is_taken_back_is_refused_at_the_next_message_and_in_the_next_snapshot(
     issuer, app, watcher, claims, cause
