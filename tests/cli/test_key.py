@@ -1,5 +1,13 @@
 """`carnet key`."""
 
+import pytest
+
+from carnet.cli.key import until_it_signs
+from carnet.issuer.app import open_desk
+from carnet.issuer.config import Config
+from carnet.issuer.storage.records import FeedReport, Lacking
+from carnet.testing import Clock
+
 
 def test_the_first_key_signs(carnet):
     (key,) = carnet("key", "list", "--json").json
@@ -8,9 +16,10 @@ def test_the_first_key_signs(carnet):
 
 def test_a_rotated_key_is_published_before_it_signs(carnet):
     (first,) = carnet("key", "list", "--json").json
-    fresh = carnet("key", "rotate", "--json").json
+    fresh = carnet("key", "rotate", "--no-wait", "--json").json
     assert fresh["state"] == "next"
-    assert fresh["signs_from"] - fresh["created_at"] == 600
+    assert fresh["ready_from"] - fresh["created_at"] == 600
+    assert fresh["signs_from"] - fresh["ready_from"] == 3600
     keys = {key["kid"]: key for key in carnet("key", "list", "--json").json}
     assert (keys[first["kid"]]["state"], keys[fresh["kid"]]["state"]) == ("signs", "next")
     assert keys[first["kid"]]["retires_at"] > fresh["signs_from"]
@@ -54,3 +63,43 @@ def test_a_short_secret_key_is_refused(carnet, monkeypatch):
     assert done.status == 2
     assert "has fewer than 43 characters" in done.err
     assert "guessable" not in done.err
+
+
+def test_a_rotation_says_by_when_the_key_signs(carnet):
+    said = carnet("key", "rotate", "--no-wait").out
+    assert "once all guards that listen hold it" in said
+    assert "nobody" in carnet("key", "list").out
+
+
+def test_a_rotation_can_be_told_when_the_key_signs(carnet):
+    fresh = carnet("key", "rotate", "--after", "0", "--json").json
+    assert (fresh["state"], fresh["signs_from"], fresh["ready_from"]) == ("signs", fresh["created_at"], None)
+    later = carnet("key", "rotate", "--after", "90", "--no-wait")
+    assert "signs from" in later.out
+    done = carnet("key", "rotate", "--after", "-1")
+    assert (done.status, "--after is a number of seconds" in done.err) == (2, True)
+
+
+@pytest.mark.anyio
+async def test_a_rotation_waits_and_says_for_whom(tmp_path, capsys):
+    clock = Clock()
+    desk = await open_desk(Config(data=tmp_path), clock.ambient, secret=b"s" * 43)
+    fresh = await desk.keyring.rotate()
+    kids = await desk.keyring.token_kids()
+    lack = [Lacking(count=2, names=("orders 1",)), Lacking(count=0, names=())]
+
+    async def pause(seconds):
+        clock.advance(300)
+        keys = dict.fromkeys(kids, Lacking(count=0, names=())) | {fresh.kid: lack[0]}
+        await desk.store.feed_reports.put(FeedReport(node="n1", told_at=clock.now(), keys=keys))
+        if clock.now() >= fresh.ready_from + 300:
+            lack.reverse()
+
+    signing = await until_it_signs(desk.keyring, fresh, clock.ambient, pause)
+    desk.passwords.close()
+    await desk.store.close()
+    assert (signing.kid, signing.ready_from) == (fresh.kid, None)
+    assert fresh.ready_from <= signing.signs_from < fresh.signs_from
+    caches, guards = capsys.readouterr().err.splitlines()
+    assert "caches of the key set have it by" in caches
+    assert guards.startswith("Not acknowledged by orders 1 and 1 more; it signs at")

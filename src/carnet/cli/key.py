@@ -1,20 +1,25 @@
 """`carnet key`: the issuer's keys."""
 
+import asyncio
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from carnet.ambient import SYSTEM, Instant, lapsed
+from carnet.ambient import SYSTEM, Ambient, Instant, lapsed
 from carnet.cli import output
 from carnet.cli.deployment import at_desk, at_store, secret_from_environment, subcommand
-from carnet.cli.errors import CommandError
+from carnet.cli.errors import CommandError, UsageError
 from carnet.issuer.config import Config
 
 if TYPE_CHECKING:
     from carnet.issuer.desk import Desk
+    from carnet.issuer.keyring import Keyring
     from carnet.issuer.storage.ports import Store
-    from carnet.issuer.storage.records import SigningKeyRecord
+    from carnet.issuer.storage.records import Lacking, SigningKeyRecord
+
+_LOOK_AGAIN = 2.0
+_LONGEST_WAIT = 30 * 86_400
 
 
 def add(subparsers: Any) -> None:
@@ -25,7 +30,20 @@ def add(subparsers: Any) -> None:
     )
     commands = parser.add_subparsers(metavar="COMMAND", dest="subcommand", required=True)
     subcommand(commands, "list", _list, "list the keys and what each is for")
-    subcommand(commands, "rotate", _rotate, "make new keys, which sign once every verifier has had time to fetch them")
+    rotate = subcommand(
+        commands, "rotate", _rotate, "make new keys, which sign once every verifier has had time to fetch them"
+    )
+    rotate.add_argument(
+        "--no-wait",
+        action="store_true",
+        help="come back at once; the issuer goes on by itself and signs when it is time",
+    )
+    rotate.add_argument(
+        "--after",
+        metavar="SECONDS",
+        type=int,
+        help="sign so many seconds from now, whoever has fetched the key by then",
+    )
     retire = subcommand(commands, "retire", _retire, "stop publishing a key now; its tokens are refused from then on")
     retire.add_argument("kid", metavar="KID")
     retire.add_argument(
@@ -37,48 +55,106 @@ def add(subparsers: Any) -> None:
 
 
 def _list(arguments: Namespace) -> int:
-    async def work(desk: "Desk") -> "tuple[list[SigningKeyRecord], frozenset[str], Instant]":
-        return await desk.keyring.list(), await desk.keyring.in_use(), desk.ambient.now()
+    async def work(desk: "Desk") -> list[dict[str, Any]]:
+        keys, signing, now = await desk.keyring.list(), await desk.keyring.in_use(), desk.ambient.now()
+        documents = [_document(key, signing, at=now) for key in keys]
+        for document in documents:
+            if document["state"] == "next" and document["ready_from"] is not None:
+                document["lacking"] = _lacking(await desk.keyring.lacking(document["kid"]))
+        return documents
 
-    keys, signing, now = at_desk(arguments, work)
-    documents = [_document(key, signing, at=now) for key in keys]
+    documents = at_desk(arguments, work)
     rows = [
         (
-            key.kid,
-            key.alg,
+            document["kid"],
+            document["alg"],
             document["use"],
             document["state"],
-            output.date(key.created_at),
-            output.date(key.signs_from),
-            output.date(key.retires_at),
+            output.date(document["created_at"]),
+            ("latest " if document["ready_from"] is not None else "") + output.date(document["signs_from"]),
+            output.date(document["retires_at"]),
+            _said(document["lacking"]) if document["lacking"] else "-",
         )
-        for key, document in zip(keys, documents, strict=True)
+        for document in documents
     ]
+    heads = ("KID", "ALG", "USE", "STATE", "CREATED", "SIGNS FROM", "PUBLISHED UNTIL", "NOT ACKNOWLEDGED BY")
     output.show(
         arguments,
         documents,
-        lambda: output.table(rows, ("KID", "ALG", "USE", "STATE", "CREATED", "SIGNS FROM", "PUBLISHED UNTIL")),
+        lambda: output.table(rows, heads),
     )
     return 0
 
 
 def _rotate(arguments: Namespace) -> int:
-    async def work(
-        desk: "Desk",
-    ) -> "tuple[SigningKeyRecord, tuple[SigningKeyRecord, ...], frozenset[str], Instant]":
-        with _refusals():
-            key, others = await desk.keyring.rotate(), await desk.keyring.rotate_others()
-        return key, others, await desk.keyring.in_use(), desk.ambient.now()
+    if arguments.after is not None and not 0 <= arguments.after <= _LONGEST_WAIT:
+        raise UsageError(f"--after is a number of seconds from 0 to {_LONGEST_WAIT}.")
 
-    key, others, signing, now = at_desk(arguments, work)
-    beside = f" Beside it new keys for {', '.join(other.alg for other in others)} were made." if others else ""
+    async def work(desk: "Desk") -> "tuple[SigningKeyRecord, list[dict[str, Any]]]":
+        with _refusals():
+            key, others = await desk.keyring.rotate(after=arguments.after), await desk.keyring.rotate_others()
+        if not arguments.no_wait:
+            key = await until_it_signs(desk.keyring, key, desk.ambient, asyncio.sleep)
+        signing, now = await desk.keyring.in_use(), desk.ambient.now()
+        return key, [_document(one, signing, at=now) for one in (key, *others)]
+
+    key, (document, *others) = at_desk(arguments, work)
+    beside = f" Beside it new keys for {', '.join(other['alg'] for other in others)} were made." if others else ""
+    if document["state"] == "signs":
+        when = "It is published and signs"
+    elif key.ready_from is None:
+        when = f"It is published now and signs from {output.date(key.signs_from)}"
+    else:
+        when = (
+            f"It is published now and signs from {output.date(key.ready_from)}, or once all guards that listen hold it: "
+            f"{output.date(key.signs_from)} at the latest"
+        )
     output.show(
         arguments,
-        _document(key, signing, at=now) | {"others": [_document(other, signing, at=now) for other in others]},
-        f"Made the key {key.kid} ({key.alg}). It is published now and signs from {output.date(key.signs_from)};\n"
+        document | {"others": others},
+        f"Made the key {key.kid} ({key.alg}). {when};\n"
         f"the key before it stays published until its last token has expired.{beside}",
     )
     return 0
+
+
+async def until_it_signs(
+    keyring: "Keyring", key: "SigningKeyRecord", ambient: Ambient, pause: Callable[[float], Awaitable[object]]
+) -> "SigningKeyRecord":
+    """Wait for a new key, and say what it waits for. Whoever stops this command stops nothing but the words."""
+    said = ""
+    while True:
+        await keyring.signing_key()  # which brings it forward if it is time
+        kept = {one.kid: one for one in await keyring.list()}
+        key = kept.get(key.kid, key)
+        now = ambient.now()
+        if key.signs_from <= now or (key.retires_at is not None and lapsed(key.retires_at, at=now)):
+            return key
+        line = await _waits_for(keyring, key, at=now)
+        if line != said:
+            output.note(line)
+            said = line
+        await pause(_LOOK_AGAIN)
+
+
+async def _waits_for(keyring: "Keyring", key: "SigningKeyRecord", *, at: Instant) -> str:
+    fetched = key.signs_from if key.ready_from is None else key.ready_from
+    if at < fetched:
+        return f"The key {key.kid} is published; caches of the key set have it by {output.date(fetched)}."
+    without = _said(_lacking(await keyring.lacking(key.kid)))
+    return f"Not acknowledged by {without}; it signs at {output.date(key.signs_from)} at the latest."
+
+
+def _lacking(lacking: "Lacking") -> dict[str, Any]:
+    return {"count": lacking.count, "names": list(lacking.names)}
+
+
+def _said(lacking: dict[str, Any]) -> str:
+    if not lacking["count"]:
+        return "nobody"
+    names = lacking["names"]
+    more = lacking["count"] - len(names)
+    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
 
 
 def _retire(arguments: Namespace) -> int:
@@ -149,6 +225,8 @@ def _document(key: "SigningKeyRecord", signing: frozenset[str], *, at: Instant) 
         "state": state,
         "created_at": key.created_at,
         "signs_from": key.signs_from,
+        "ready_from": key.ready_from,
+        "lacking": None,
         "retires_at": key.retires_at,
         "compromised_at": key.compromised_at,
     }
