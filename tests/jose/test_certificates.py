@@ -87,6 +87,8 @@ def test_the_first_certificate_of_a_jwk_is_of_its_own_key(key, key_of):
     rsa = certificate_members([certificate_of(key_of("RS256")).public_bytes(Encoding.DER)])
     for jwk in (
         other, rsa, {**own, "x5t#S256": other["x5t#S256"]}, {"x5c": []}, {"x5c": "x"}, {"x5c": [7]}, {"x5c": ["!"]}, {"x5c": ["AAAA"]},
-        {"x5c": own["x5c"] * 11}, {"x5c": ["é"]},
+        {"x5c": own["x5c"] * 11}, {"x5c": ["é"]}, {"x5c": dict.fromkeys(own["x5c"])}, {"x5c": [own["x5c"][0][:64] + "\n" + own["x5c"][0][64:]]},
     ):  # fmt: skip
         refused(lambda jwk=jwk: check_certificates(jwk, key.public()))
+    for length in (1, 10):
+        check_certificates({"x5c": own["x5c"] * length}, key.public())
