@@ -10,6 +10,8 @@ import pytest
 from carnet.ambient import SYSTEM
 from carnet.cli.restore import GENERATION
 from carnet.issuer.config import Config
+from carnet.issuer.pairwise import known_as
+from carnet.issuer.secret_key import secret_key
 from carnet.issuer.storage import open_store
 from carnet.issuer.storage.records import Artifact, Session, Stream
 
@@ -125,6 +127,18 @@ def test_no_epoch_that_was_reached_after_the_backup_is_good_any_more(carnet, sig
     restored, taken_back = at_store(epochs)
     assert restored == taken_back
     assert restored > GENERATION > reached
+
+
+def test_what_pairwise_clients_knew_somebody_as_after_the_backup_is_taken_back_too(
+    carnet, signed_in, at_store, deployment
+):
+    created = carnet("client", "create", "App", "--pairwise", "--redirect-uri", "https://app.example/cb", "--json").json
+    carnet("backup", "backup.db")
+    carnet("restore", "backup.db")
+    [name] = known_as(signed_in["subject"], ["app.example"], secret_key(deployment, SYSTEM))
+    entry = at_store(lambda store: store.revocations.find("subject", name.value, at=SYSTEM.now()))
+    assert entry.epoch >= GENERATION
+    assert at_store(lambda store: store.clients.get(created["client_id"])).subject_type == "pairwise"
 
 
 def test_numbers_of_revocations_that_are_given_again_belong_to_another_stream(carnet, signed_in, at_store):

@@ -8,16 +8,19 @@ import tempfile
 from argparse import Namespace
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from carnet.ambient import SYSTEM
 from carnet.cli import output, settings
 from carnet.cli.backup import copy
-from carnet.cli.deployment import one_line, opened_store, prepare_data, subcommand
+from carnet.cli.deployment import one_line, opened_store, prepare_data, secret_from_environment, subcommand
 from carnet.cli.errors import CommandError, UsageError
 from carnet.issuer.config import Config
+
+if TYPE_CHECKING:
+    from carnet.issuer.storage.ports import Store
 
 GENERATION = 1_000_000
 """What each subject's epoch is raised by: more than any deployment counts up to between a backup and its return."""
@@ -47,7 +50,9 @@ def _restore(arguments: Namespace) -> int:
     prepare_data(config)
     with one_line():
         kept, accounts = (
-            (None, asyncio.run(_supersede(config))) if arguments.file is None else _replace(config, arguments.file)
+            (None, asyncio.run(_supersede(config, config.data)))
+            if arguments.file is None
+            else _replace(config, arguments.file)
         )
     before = "" if kept is None else f" The database before it is kept as {kept}."
     output.show(
@@ -72,7 +77,7 @@ def _replace(config: Config, backup: Path) -> tuple[Path | None, int]:
     workshop = Path(tempfile.mkdtemp(prefix=PREFIX, dir=config.data))
     try:
         copy(backup, workshop / FILE_NAME)
-        accounts = asyncio.run(_supersede(replace(config, data=workshop)))
+        accounts = asyncio.run(_supersede(replace(config, data=workshop), config.data))
         kept = None
         if target.exists():
             kept = target.with_name(f"{FILE_NAME}.before-{SYSTEM.now()}{workshop.name.removeprefix(PREFIX)}")
@@ -97,24 +102,44 @@ def _refuse_if_open(database: Path) -> None:
         return  # it is no database any more, which is why it is restored
 
 
-async def _supersede(config: Config) -> int:
-    """End everything that was alive at the backup, and let no token that was issued since pass for newer; how many accounts."""
+async def _supersede(config: Config, secrets: Path) -> int:
+    """End everything that was alive at the backup, and let no token that was issued since pass for newer; how many accounts.
+
+    `secrets` is the directory of the deployment's secret key: tokens of pairwise clients name people by it.
+    """
+    from carnet.issuer.pairwise import known_as
     from carnet.issuer.revoking import entry_lifetime
+    from carnet.issuer.secret_key import secret_key
     from carnet.issuer.storage.records import Event
 
     now = SYSTEM.now()
     count = 0
     async with opened_store(config) as store:
         await store.revocations.forget_stream()
+        sectors = await _sectors(store)
+        secret = (secret_from_environment() or secret_key(secrets, SYSTEM)) if sectors else b""
         page = await store.accounts.list(limit=PAGE)
         while page:
             for account in page:
                 await store.accounts.replace(account, replace(account, epoch=account.epoch + GENERATION))
+                await store.pseudonyms.keep(known_as(account.subject, sectors, secret))
                 await store.sessions.end_all(account.subject, at=now, lifetime=entry_lifetime(config))
             count += len(page)
             page = await store.accounts.list(after=page[-1].email, limit=PAGE)
         await store.events.add(Event(at=now, name="database.restored", actor="cli", detail={"accounts": count}))
     return count
+
+
+async def _sectors(store: "Store") -> set[str]:
+    """Of the pairwise clients that there were at the backup."""
+    from carnet.issuer.pairwise import sector_of
+
+    sectors = set()
+    page = await store.clients.list(limit=PAGE)
+    while page:
+        sectors |= {sector for client in page if (sector := sector_of(client)) is not None}
+        page = await store.clients.list(after=page[-1].client_id, limit=PAGE)
+    return sectors
 
 
 def _sync(folder: Path) -> None:

@@ -6,6 +6,7 @@ stored before it is first given out, so that whatever takes tokens back takes ba
 """
 
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -47,13 +48,13 @@ def sector_of(client: Client | None) -> str | None:
 def subject_for(client: Client, subject: str, desk: Desk) -> str:
     """The `sub` that a client is told. Whoever issues a token under it uses `names_for`."""
     sector = sector_of(client)
-    return subject if sector is None else _pseudonym("subject", sector, subject, desk)
+    return subject if sector is None else _pseudonym("subject", sector, subject, desk.secret)
 
 
 def sid_for(client: Client, sid: str, desk: Desk) -> str:
     """The `sid` that a client is told."""
     sector = sector_of(client)
-    return sid if sector is None else _pseudonym("session", sector, sid, desk)
+    return sid if sector is None else _pseudonym("session", sector, sid, desk.secret)
 
 
 async def names_for(client: Client, subject: str, sid: str | None, desk: Desk) -> Names:
@@ -72,6 +73,14 @@ async def names_for(client: Client, subject: str, sid: str | None, desk: Desk) -
             await desk.store.pseudonyms.keep(kept)
             break
     return Names(kept[0].value, kept[-1].value if sid is not None else None)
+
+
+def known_as(subject: str, sectors: Iterable[str], secret: bytes) -> list[Pseudonym]:
+    """What each of these sectors knows somebody as, under a deployment's secret key."""
+    return [
+        Pseudonym(value=_pseudonym("subject", sector, subject, secret), sector=sector, subject=subject)
+        for sector in sectors
+    ]
 
 
 async def subject_behind(name: str, client: Client | None, desk: Desk) -> str:
@@ -144,9 +153,9 @@ async def check_sector(client: Client, desk: Desk) -> None:
         )
 
 
-def _pseudonym(of: _Of, sector: str, value: str, desk: Desk) -> str:
+def _pseudonym(of: _Of, sector: str, value: str, secret: bytes) -> str:
     """43 characters of base64url; neither a host nor a subject has U+0000 in it."""
-    key = derive(desk.secret, f"pairwise-{of}")
+    key = derive(secret, f"pairwise-{of}")
     return base64url.text(hmac.digest(key, f"{sector}\0{value}".encode(), "sha256"))
 
 
