@@ -180,6 +180,11 @@ def test_the_order_of_the_digests_says_nothing_and_decoys_hide_their_number(key,
     assert "_sd" not in payload["address"]
 
 
+def test_without_decoys_there_are_as_many_digests_as_disclosures(token):
+    payload = json.loads(urlsafe_b64decode(token.partition("~")[0].split(".")[1] + "=="))
+    assert len(payload["_sd"]) == 2  # given_name and address
+
+
 def test_every_salt_is_used_once(token):
     salts = [json.loads(urlsafe_b64decode(part + "=="))[0] for part in token.split("~")[1:-1]]
     assert len(set(salts)) == len(salts) == 6
@@ -245,6 +250,31 @@ def test_the_issuer_s_signature_type_times_and_required_claims_are_checked(token
 
 
 # Refusals: the disclosures
+
+
+@pytest.mark.parametrize("sub", ["", 7, ["ada"]])
+def test_the_subject_is_a_string_that_is_not_empty(sub, key, forge, refused):
+    refused(handmade(forge, key, {"sub": sub}), "invalid_claim", audience=VERIFIER)
+
+
+def test_a_presentation_has_at_most_65536_characters(key, forge, verified, refused):
+    lengths = {len(handmade(forge, key, {"pad": "x" * count})): count for count in range(48_600, 49_000)}
+    assert verified(handmade(forge, key, {"pad": "x" * lengths[65_536]}), audience=VERIFIER).header["kid"] == key.kid
+    longer = min(length for length in lengths if length > 65_536)
+    refused(handmade(forge, key, {"pad": "x" * lengths[longer]}), "too_large", audience=VERIFIER)
+
+
+def test_a_presentation_has_at_most_256_disclosures(key, forge, verified, refused):
+    def made(count):
+        elements = [disclosure("s", each) for each in range(count)]
+        return handmade(forge, key, {"a": [{"...": digest(each, "sha-256")} for each in elements]}, *elements)
+
+    assert verified(made(256), audience=VERIFIER).claims["a"] == tuple(range(256))
+    refused(made(257), "too_large", audience=VERIFIER)
+
+
+def test_a_disclosure_of_other_characters_is_refused(key, forge, refused):
+    refused(handmade(forge, key, {}) + "é~", "malformed", audience=VERIFIER)
 
 
 def test_a_changed_or_foreign_disclosure_is_refused(token, holder, refused):
@@ -334,7 +364,7 @@ def test_other_hashes_of_the_sha2_family_are_known(name, key, forge, verified):
     assert verified(handmade(forge, key, payload, NAMED), audience=VERIFIER).claims["a"] == 1
 
 
-@pytest.mark.parametrize("name", ["md5", "sha-1", "SHA-256", "", 7, None])
+@pytest.mark.parametrize("name", ["md5", "sha-1", "SHA-256", "", 7, None, ["sha-256"]])
 def test_other_hashes_are_not(name, key, forge, refused):
     refused(handmade(forge, key, {"_sd_alg": name}), "unsupported", audience=VERIFIER)
 

@@ -212,7 +212,7 @@ def _split(presentation: str) -> tuple[str, list[str], str]:
     if not presentation.isascii():
         raise MalformedError("The presentation has characters outside of ASCII.")
     issued, *parts = presentation.split("~")
-    if not issued or not parts:
+    if not parts:
         raise MalformedError(
             "The presentation is not a JWT and disclosures with a tilde after each (RFC 9901 section 4)."
         )
