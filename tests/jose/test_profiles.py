@@ -11,11 +11,13 @@ from carnet.jose.profiles import (
     PROFILES,
     REQUEST_OBJECT,
     REVOCATIONS,
+    SECURITY_EVENT,
 )
 from carnet.jose.proof import verify_proof
 
 ISSUER, AUDIENCE, NOW = "https://issuer.example", "https://other.example", 1_800_000_000
 COMMON = {"iss": ISSUER, "aud": AUDIENCE, "iat": NOW, "exp": NOW + 300, "jti": "1"}
+EVENT = "https://schemas.openid.net/secevent/risc/event-type/account-disabled"
 EVENTS = {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}
 
 GOOD = {
@@ -26,6 +28,8 @@ GOOD = {
     REQUEST_OBJECT.name: COMMON
     | {"client_id": ISSUER, "response_type": "code", "redirect_uri": "https://shop.example/cb"},
     REVOCATIONS.name: COMMON | {"sequence": 7},
+    SECURITY_EVENT.name: {name: value for name, value in COMMON.items() if name != "exp"}
+    | {"sub_id": {"format": "iss_sub", "iss": ISSUER, "sub": "ada"}, "events": {EVENT: {"reason": "hijacking"}}},
 }
 """A good token of each kind: the same issuer, audience and key, so that nothing but its kind sets it apart."""
 
@@ -96,10 +100,12 @@ def test_only_a_token_that_may_come_again_is_remembered(profile, key, token_of):
     verifier = profile.verifier(keys=KeySet([key.public()]), algorithms=("ES256",), issuer=ISSUER, audience=AUDIENCE)
     token = token_of(profile, profile.types[0])
     remembered = verifier.verify(token, at=NOW) is verifier.verify(token, at=NOW)
-    assert remembered is (profile not in (LOGOUT_TOKEN, CLIENT_ASSERTION))
+    assert remembered is (profile not in (LOGOUT_TOKEN, CLIENT_ASSERTION, SECURITY_EVENT))
 
 
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+@pytest.mark.parametrize(
+    "profile", [one for one in PROFILES if "exp" not in one.forbidden], ids=lambda profile: profile.name
+)
 def test_clocks_may_not_differ_unless_it_is_said(profile, key, token_of):
     policy = {"keys": KeySet([key.public()]), "algorithms": ("ES256",), "issuer": ISSUER, "audience": AUDIENCE}
     token = token_of(profile, profile.types[0])
@@ -159,3 +165,25 @@ def test_a_token_that_is_used_once_is_not_remembered(key):
         )
         verifier.verify(sign_jwt(GOOD[profile.name], key, typ=str(profile.types[0])), at=NOW)
         assert len(verifier._recent) == (0 if profile.single_use else 1)
+
+
+@pytest.mark.spec("RFC 8417", "2.2", "REQUIRED")
+@pytest.mark.spec("OpenID Shared Signals Framework", "4.1", "MUST NOT")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": NOW + 300},
+        {"sub": "ada"},
+        {"events": {}},
+        {"events": {EVENT: "disabled"}},
+        {"events": {EVENT: {}, EVENT + "2": {}}},
+        {"events": [EVENT]},
+        {"sub_id": "ada"},
+        {"sub_id": {"sub": "ada"}},
+        {"sub_id": {"format": 1}},
+    ],
+    ids=str,
+)
+def test_a_security_event_says_one_thing_of_one_subject_and_does_not_expire(changes, token_of, accepted):
+    assert accepted(SECURITY_EVENT, token_of(SECURITY_EVENT, SECURITY_EVENT.types[0]))
+    assert not accepted(SECURITY_EVENT, token_of(SECURITY_EVENT, SECURITY_EVENT.types[0], **changes))

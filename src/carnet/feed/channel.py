@@ -42,6 +42,11 @@ class Channel:
         """The message that came last."""
         return self._kept[-1] if self._kept else None
 
+    @property
+    def closed(self) -> bool:
+        """Whether all listening has been ended."""
+        return self._closed
+
     def put(self, signed: Signed) -> None:
         """Add a message; one that does not join on to those before it begins anew, and listeners get a `GapError`."""
         message, newest = signed.message, self.newest

@@ -1,6 +1,6 @@
 """RFC 6749 sections 5.1 and 5.2, RFC 6750 section 3: requests read from the wire, and answers as programs get them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -41,7 +41,7 @@ async def read_form(request: Request) -> Parameters:
 
 
 def json_answer(
-    document: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
+    document: Mapping[str, Any] | Sequence[Any], *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """JSON, not to be stored unless `headers` say otherwise."""
     return Response(

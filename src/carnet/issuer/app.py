@@ -50,6 +50,8 @@ from carnet.issuer.endpoints import (
     revoke,
     second_factor,
     second_proof,
+    signal_poll,
+    signal_streams,
     token,
     userinfo,
     welcome,
@@ -63,6 +65,7 @@ from carnet.issuer.pages import Pages
 from carnet.issuer.passwords import Passwords
 from carnet.issuer.refusals import RefusalError, page
 from carnet.issuer.revocation.publisher import Publisher
+from carnet.issuer.revocation.signal_pushes import push_forever
 from carnet.issuer.secret_key import secret_key
 from carnet.issuer.storage import open_store
 from carnet.issuer.storage.ports import StorageError
@@ -89,6 +92,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *end_session.ENDPOINTS,
     *register.ENDPOINTS,
     *revocations.ENDPOINTS,
+    *signal_streams.ENDPOINTS,
+    *signal_poll.ENDPOINTS,
     *login.ENDPOINTS,
     *second_proof.ENDPOINTS,
     *welcome.ENDPOINTS,
@@ -169,6 +174,7 @@ def create_app(
             asyncio.create_task(desk.publisher.run()),
             asyncio.create_task(sweep_forever(desk.store, config, ambient)),
             asyncio.create_task(tell_forever(desk)),
+            asyncio.create_task(push_forever(desk)),
         ]
         try:
             yield

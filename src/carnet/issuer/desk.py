@@ -43,3 +43,5 @@ class Desk:
     """The deployment's secret key, at least 32 bytes: `Sealer` and `derive` make keys for one purpose each from it."""
     metadata: Mapping[str, Any]
     """RFC 8414 section 2: what discovery says; made from what is really there."""
+    polling: set[str] = field(default_factory=set)
+    """RFC 8936 section 2.4: the streams whose receivers wait at this node for the next event."""

@@ -83,6 +83,15 @@ def _logout(claims: JsonObject) -> None:
         raise MissingClaimError("There is neither 'sub' nor 'sid': nobody is signed out.", claim="sub")
 
 
+def _security_event(claims: JsonObject) -> None:
+    """RFC 8417 section 2.2, Shared Signals Framework section 4.2.1, CAEP Interoperability Profile section 2.8.1."""
+    events, subject = claims["events"], claims["sub_id"]
+    if not isinstance(events, JsonObject) or len(events) != 1 or not isinstance(next(iter(events.values())), JsonObject):
+        raise ClaimError("'events' does not have exactly one event, with an object.", claim="events")
+    if not isinstance(subject, JsonObject) or not isinstance(subject.get("format"), str):
+        raise ClaimError("'sub_id' is no subject identifier (RFC 9493 section 3).", claim="sub_id")
+
+
 def _access(claims: JsonObject) -> None:
     """RFC 9068 section 2.2.1: `auth_time` is a date where it is there."""
     date(claims, "auth_time")
@@ -130,5 +139,23 @@ REQUEST_OBJECT = Profile(
 REVOCATIONS = Profile("revocations", ("revocations+jwt",), ("iat",))
 """A message of Carnet's revocation feed."""
 
-PROFILES: tuple[Profile, ...] = (ACCESS_TOKEN, ID_TOKEN, LOGOUT_TOKEN, CLIENT_ASSERTION, REQUEST_OBJECT, REVOCATIONS)
+SECURITY_EVENT = Profile(
+    "security event",
+    ("secevent+jwt",),
+    ("iat", "jti", "sub_id", "events"),
+    forbidden=("sub", "exp", "nonce"),
+    rule=_security_event,
+    single_use=True,
+)
+"""RFC 8417, OpenID Shared Signals Framework section 4.1: an event token (SET) tells what has happened, and never expires."""
+
+PROFILES: tuple[Profile, ...] = (
+    ACCESS_TOKEN,
+    ID_TOKEN,
+    LOGOUT_TOKEN,
+    CLIENT_ASSERTION,
+    REQUEST_OBJECT,
+    REVOCATIONS,
+    SECURITY_EVENT,
+)
 """Tokens of an issuer whose key the verifier has; a proof by a key that it brings itself (DPoP) is in `proof.py`."""
