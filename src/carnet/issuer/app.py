@@ -33,6 +33,7 @@ from carnet.issuer.endpoints import (
     assets,
     authorize,
     backchannel_authentication,
+    check_session,
     consent,
     debugger,
     device,
@@ -43,6 +44,7 @@ from carnet.issuer.endpoints import (
     introspect,
     jwks,
     login,
+    openapi,
     par,
     protected_resource,
     register,
@@ -90,6 +92,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *introspect.ENDPOINTS,
     *revoke.ENDPOINTS,
     *end_session.ENDPOINTS,
+    *check_session.ENDPOINTS,
     *register.ENDPOINTS,
     *revocations.ENDPOINTS,
     *signal_streams.ENDPOINTS,
@@ -101,6 +104,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *second_factor.ENDPOINTS,
     *admin.ENDPOINTS,
     *admin_api.ENDPOINTS,
+    *openapi.ENDPOINTS,
     *debugger.ENDPOINTS,
     *assets.ENDPOINTS,
     *health.ENDPOINTS,
@@ -153,6 +157,7 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
         client_authorities=client_authorities,
         secret=secret,
         metadata=describe(config, served(config)),
+        endpoints=served(config),
     )
 
 

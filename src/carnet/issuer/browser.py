@@ -15,6 +15,7 @@ from carnet.issuer.http_security import leave_cookie, written_address
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.refusals import RefusalError
 from carnet.issuer.revoking import entry
+from carnet.issuer.session_state import STATE_COOKIE, browser_state, leave_state, offered
 from carnet.issuer.storage.records import Account, Digest, Session
 from carnet.oauth import acr
 from carnet.oauth.cookie_header import cookies
@@ -56,7 +57,13 @@ async def visit(request: Request, desk: Desk) -> Visit:
     if len(browser) != 22:
         browser = fresh_name(desk.ambient)
         leave(request, desk.config, BROWSER_COOKIE, browser, lifetime=LONGEST_LIFETIME)
-    nobody = Visit(browser)
+    seen = await _seen(request, desk, Visit(browser))
+    if offered(desk.config) and cookie(request, desk.config, STATE_COOKIE) != browser_state(seen.session, desk):
+        _leave_state(request, desk, seen.session)
+    return seen
+
+
+async def _seen(request: Request, desk: Desk, nobody: Visit) -> Visit:
     value = cookie(request, desk.config, SESSION_COOKIE)
     session = await desk.store.sessions.by_digest(Opaque(value).digest) if len(value) == 43 else None
     now = desk.ambient.now()
@@ -68,6 +75,12 @@ async def visit(request: Request, desk: Desk) -> Visit:
     if now - session.seen_at >= TOUCH_INTERVAL:
         await desk.store.sessions.touch(session.sid, at=now)
     return replace(nobody, session=session, account=account)
+
+
+def _leave_state(request: Request, desk: Desk, session: Session | None) -> None:
+    """Session Management section 3.2: who is signed in, as frames of ours in clients' pages see it."""
+    if offered(desk.config):
+        leave_state(request, desk, cookie_name(desk.config, STATE_COOKIE), session)
 
 
 def alive(session: Session, config: Config, *, at: Instant) -> bool:
@@ -115,6 +128,7 @@ async def sign_in(request: Request, desk: Desk, visit: Visit, account: Account, 
         await end_session(desk, session)
         raise RefusalError(403, "stale_form", why="signed out everywhere since the proof")
     leave(request, desk.config, SESSION_COOKIE, secret.value, lifetime=desk.config.lifetimes.session)
+    _leave_state(request, desk, session)
     return replace(visit, session=session, account=account)
 
 
@@ -123,6 +137,7 @@ async def sign_out(request: Request, desk: Desk, visit: Visit) -> Visit:
     if visit.session is not None:
         await end_session(desk, visit.session)
     leave(request, desk.config, SESSION_COOKIE, "", lifetime=0)
+    _leave_state(request, desk, None)
     return Visit(visit.browser)
 
 

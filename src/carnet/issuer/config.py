@@ -84,6 +84,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """RFC 7591 section 2.3: whose statements about clients are believed; none: statements are refused."""
     require_resource: bool = False
     """RFC 8707: whether every client has to say which of its audiences a token is for."""
+    session_management: bool = False
+    """Whether pages of clients can watch, in a frame, if somebody signs out (OpenID Connect Session Management 1.0)."""
     roles_take_back: bool = False
     """Whether a change of somebody's roles takes back their access tokens, instead of being seen at the next refresh."""
     revocation_listeners: int = 10_000

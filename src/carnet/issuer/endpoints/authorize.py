@@ -25,12 +25,13 @@ from carnet.issuer.grants.authorization_code import CodeDocument
 from carnet.issuer.interaction import Interaction, needed
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.refusals import RefusalError, page
+from carnet.issuer.session_state import offered, session_state
 from carnet.issuer.storage.ports import Spent
 from carnet.issuer.storage.records import Account, Artifact, Digest, Session
 from carnet.oauth import acr
 from carnet.oauth.errors import InvalidRequestError, InvalidRequestUriError, LoginRequiredError, OAuthError
 from carnet.oauth.parameters import Parameters, parse
-from carnet.oauth.scope import OFFLINE_ACCESS
+from carnet.oauth.scope import OFFLINE_ACCESS, OPENID
 
 
 @page
@@ -68,7 +69,8 @@ async def answer(request: Request, desk: Desk) -> Response:
             return _to_page(step or Interaction.LOGIN, waiting, seen, desk)
         if not await adopt(back.client, desk):
             raise RefusalError(400, "unknown_client", why="it was deleted a moment ago")
-        return back.answer(code=await _code(asked, seen.session, seen.account, desk, pushed=arrival.pushed))
+        code = await _code(asked, seen.session, seen.account, desk, pushed=arrival.pushed)
+        return back.answer(code=code, **_session_state(asked, seen.session, desk))
     except OAuthError as error:
         return await _refusal(error, back, seen.account, desk)
 
@@ -125,6 +127,14 @@ async def _arrival(parameters: Parameters, seen: Visit, desk: Desk) -> Arrival |
 def _to_page(step: Interaction, flow: Flow, seen: Visit, desk: Desk) -> Response:
     sealed = seal_flow(desk, flow, browser=seen.browser_digest)
     return RedirectResponse(f"{desk.config.issuer}/{step.value}?{urlencode({'flow': sealed})}", 303)
+
+
+def _session_state(asked: AuthorizationRequest, session: Session, desk: Desk) -> dict[str, str]:
+    """Session Management section 2."""
+    if not offered(desk.config) or OPENID not in asked.scope:
+        return {}
+    state = session_state(asked.back.client.client_id, asked.back.redirect_uri, session, desk)
+    return {} if state is None else {"session_state": state}
 
 
 async def _code(

@@ -1,0 +1,103 @@
+"""OpenID Connect Session Management, in a browser: a relying party's page watches the session in a frame of the issuer."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import httpx2
+import pytest
+from playwright.sync_api import Page, expect
+
+from carnet.oauth import pkce
+from carnet.testing.running import RunningIssuer, running_issuer
+
+PASSWORD = "violet anvil harbour"
+VERIFIER = "v" * 43
+
+WATCHING = """<!doctype html><title>Watching</title>
+<iframe id="op" src="{frame}"></iframe><output id="said"></output>
+<script>
+  const frame = document.getElementById("op");
+  addEventListener("message", (event) => {{
+    if (event.source === frame.contentWindow && event.origin === "{issuer}") {{
+      document.getElementById("said").value = event.data;
+    }}
+  }});
+  const ask = () => frame.contentWindow.postMessage("{client_id} {session_state}", "{issuer}");
+  frame.addEventListener("load", () => setInterval(ask, 100));
+</script>"""
+"""Section 3.1: the page of the relying party asks again and again."""
+
+
+class RelyingParty:
+    """A server of its own, on another port: its callback shows the page that watches."""
+
+    def __init__(self) -> None:
+        party = self
+        self.knows: dict[str, str] = {}
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                answer = {name: values[0] for name, values in parse_qs(parts.query).items()}
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
+                self.end_headers()
+                if "session_state" in answer:
+                    self.wfile.write(WATCHING.format(**party.knows, session_state=answer["session_state"]).encode())
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def party() -> Iterator[RelyingParty]:
+    party = RelyingParty()
+    yield party
+    party.server.shutdown()
+    party.server.server_close()
+
+
+@pytest.fixture
+def issuer(tmp_path) -> Iterator[RunningIssuer]:
+    settings = tmp_path / "carnet.toml"
+    settings.write_text("session_management = true\n")
+    with running_issuer(tmp_path / "issuer", options=("--config", str(settings))) as running:
+        running.command("user", "create", "ada@example.com", "--password-stdin", given=PASSWORD)
+        yield running
+
+
+@pytest.mark.spec("OpenID Connect Session Management", "3.1", "MUST")
+def test_a_page_that_watches_is_told_when_the_person_signs_out(page: Page, issuer, party):
+    client = issuer.command(
+        "client", "create", "Watcher", "--public", "--first-party", "--redirect-uri", f"{party.url}/callback"
+    )
+    document = httpx2.get(f"{issuer.url}/.well-known/openid-configuration").json()
+    party.knows = {
+        "issuer": issuer.url,
+        "frame": document["check_session_iframe"],
+        "client_id": client["client_id"],
+    }
+    request = {
+        "response_type": "code",
+        "client_id": client["client_id"],
+        "redirect_uri": f"{party.url}/callback",
+        "scope": "openid",
+        "code_challenge": pkce.challenge(VERIFIER),
+        "code_challenge_method": "S256",
+    }
+    page.goto(f"{issuer.url}/authorize?{urlencode(request)}")
+    page.get_by_label("Email address").fill("ada@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_title("Watching")
+    expect(page.locator("#said")).to_have_text("unchanged")
+    other = page.context.new_page()
+    other.goto(f"{issuer.url}/end_session")
+    other.get_by_role("button", name="Sign out").click()
+    expect(page.locator("#said")).to_have_text("changed")
