@@ -11,6 +11,7 @@ from carnet.guard.metadata import MetadataError
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import Refused, RefusedRequestError
 from carnet.guard.requirement import Granted, Requirement, require
+from carnet.guard.resource import Resource
 from carnet.guard.revocation import Revocation
 from carnet.guard.service_tokens import ServiceTokens
 from carnet.guard.verifier import Verifier
@@ -25,6 +26,7 @@ __all__ = [
     "Refused",
     "RefusedRequestError",
     "Requirement",
+    "Resource",
     "Revocation",
     "ServiceTokens",
     "Verifier",

@@ -1,4 +1,4 @@
-"""RFC 6750 for any ASGI application: nothing is let through without an access token."""
+"""RFC 6750, RFC 9728 for any ASGI application: nothing is let through without an access token."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +17,7 @@ from carnet.guard.possession import Possession
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
+from carnet.guard.resource import HEADERS
 from carnet.oauth.mtls import handshake_certificates
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -106,6 +107,9 @@ class Guard:
                 async with self.lifespan():
                     await app(scope, receive, send)
                 return
+            if self.publishes(scope):
+                await self.publish(scope, receive, send)
+                return
             try:
                 await self.admit(scope, requirement)
             except RefusedRequestError as error:
@@ -117,6 +121,30 @@ class Guard:
             await app(scope, receive, send)
 
         return protected
+
+
+    def publishes(self, scope: Scope) -> bool:
+        """Whether a request is for what the service publishes of itself (RFC 9728 section 3)."""
+        published = self.checkpoint.published
+        return (
+            published is not None
+            and scope["type"] == "http"
+            and scope["path"] == published.path
+            and scope["method"] in {"GET", "HEAD"}
+        )
+
+    async def publish(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what the service publishes of itself: an ASGI application for the path `checkpoint.published.path`.
+
+        Raises:
+            LookupError: the guard has no setting `resource`.
+        """
+        published = self.checkpoint.published
+        if published is None:
+            raise LookupError("The guard publishes nothing: give it the setting resource.")
+        headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in HEADERS]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": published.document if scope["method"] == "GET" else b""})
 
 
 def _peer(scope: Scope) -> str:

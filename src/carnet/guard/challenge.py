@@ -1,4 +1,4 @@
-"""RFC 6750 section 3, RFC 9449 section 7.1, RFC 9470 section 3: a refusal as an HTTP answer."""
+"""RFC 6750 section 3, RFC 9449 section 7.1, RFC 9470 section 3, RFC 9728 section 5.1: a refusal as an HTTP answer."""
 
 from dataclasses import dataclass
 
@@ -42,4 +42,5 @@ def _challenge(refused: Refused) -> str:
         acr_values=" ".join(refused.acr_values) or None,
         max_age=None if refused.max_age is None else str(refused.max_age),
         algs=" ".join(ALGORITHMS) if refused.scheme == SCHEME else None,
+        resource_metadata=refused.resource_metadata,
     )

@@ -26,6 +26,7 @@ from carnet.guard.possession import Possession, check_possession
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import Refused, RefusedRequestError, invalid_token, unready
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
+from carnet.guard.resource import Published, Resource, publish
 from carnet.guard.revocation import Revocation, RevocationView, Verdict
 from carnet.guard.verifier import ALGORITHMS, UnknownKeyRefusedError, Verifier
 from carnet.jose import KeySet
@@ -58,6 +59,9 @@ class Settings(TypedDict, total=False):
     """Networks of these proxies, in CIDR notation: the header is believed from there alone."""
     introspection: Credentials | None
     """For routes that ask the issuer when the feed is stale."""
+    resource: Resource
+    """What the service publishes of itself (RFC 9728), for clients that have never heard of it; `audience` is its URL then. Not
+    given: nothing."""
     also: Sequence["Settings"]
     """Further issuers whose tokens are taken, each with its own settings. Their subjects are other people, whatever their names:
     `Principal.issuer` tells them apart."""
@@ -111,6 +115,9 @@ class _Checkpoint:
         issuers = [settings["issuer"], *(other["issuer"] for other in settings.get("also", ()))]
         if len(set(issuers)) < len(issuers):
             raise ValueError("An issuer has its settings once.")
+        self.published: Published | None = None
+        if "resource" in settings:
+            self.published = publish(settings["resource"], audience=settings["audience"], issuers=issuers)
         self._feed: FeedMachine | None = None
         self._view: RevocationView | None = None
         revocation = settings.get("revocation", Revocation())
@@ -184,10 +191,34 @@ class _Checkpoint:
                 self._permit(principal, requirement)
         except RefusedRequestError as error:
             log(error.refused)
-            if bound:
-                raise RefusedRequestError(replace(error.refused, scheme=SCHEME)) from None
-            raise
+            raise RefusedRequestError(self._challenging(error.refused, requirement, bound=bound)) from None
         return principal
+
+    def _challenging(self, refused: Refused, requirement: Requirement, *, bound: bool) -> Refused:
+        """With what the caller needs to do better: the scheme, and of a published resource where it is and its scope."""
+        if bound:
+            refused = replace(refused, scheme=SCHEME)
+        if self.published is None:
+            return refused
+        return replace(
+            refused,
+            resource_metadata=self.published.url,
+            scope=requirement.scope if refused.status == 401 else refused.scope,
+        )
+
+    def permit(self, principal: Principal, requirement: Requirement, *, after: Requirement = ANY_PRINCIPAL) -> None:
+        """Ask more of a principal that was let in by the requirement `after`, once it is known what it wants to do.
+
+        Raises:
+            RefusedRequestError: it may not; the challenge names all the scope that both need.
+        """
+        try:
+            self._permit(principal, requirement)
+        except RefusedRequestError as error:
+            log(error.refused)
+            refused = self._challenging(error.refused, requirement, bound="cnf" in principal.claims)
+            needed = refused.scope | after.scope if refused.scope else refused.scope
+            raise RefusedRequestError(replace(refused, scope=needed)) from None
 
     def _look_up(
         self, view: RevocationView, token: str, principal: Principal, requirement: Requirement
@@ -276,6 +307,8 @@ class Checkpoint(_Checkpoint):
             other["issuer"]: Checkpoint(ambient=ambient, transport=transport, **other)
             for other in settings.get("also", ())
         }
+        for checkpoint in self._others.values():
+            checkpoint.published = self.published
 
     def elsewhere(self, *, ambient: Ambient, transport: httpx2.AsyncBaseTransport) -> "Checkpoint":
         """The same settings with other surroundings: for tests."""
@@ -381,6 +414,8 @@ class BlockingCheckpoint(_Checkpoint):
             other["issuer"]: BlockingCheckpoint(ambient=ambient, transport=transport, **other)
             for other in settings.get("also", ())
         }
+        for checkpoint in self._others.values():
+            checkpoint.published = self.published
 
     def elsewhere(self, *, ambient: Ambient, transport: httpx2.BaseTransport) -> "BlockingCheckpoint":
         """The same settings with other surroundings: for tests."""

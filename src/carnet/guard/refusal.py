@@ -38,6 +38,8 @@ class Refused:
     """RFC 9110 section 10.2.3, in seconds."""
     scheme: Literal["Bearer", "DPoP"] = "Bearer"
     """Of the challenge: the one that the token came with."""
+    resource_metadata: str | None = None
+    """RFC 9728 section 5.1: where the service says from whom it takes tokens."""
 
 
 class RefusedRequestError(Exception):

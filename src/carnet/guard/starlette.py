@@ -1,4 +1,4 @@
-"""RFC 6750 for Starlette: a decorator for endpoints.
+"""RFC 6750, RFC 9728 for Starlette: a decorator for endpoints.
 
 guard = Guard(issuer="https://id.example", audience="orders")
 
@@ -15,8 +15,9 @@ from inspect import iscoroutinefunction
 from typing import Any, TypeAlias, Unpack
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.websockets import WebSocket
 
 from carnet.guard import asgi
@@ -24,6 +25,7 @@ from carnet.guard.challenge import answer
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import Asked, Requirement, require
+from carnet.guard.resource import HEADERS
 
 Endpoint: TypeAlias = Callable[..., Any]
 """A function or a method of an `HTTPEndpoint`, with or without `async`, that takes a request or a WebSocket."""
@@ -57,6 +59,22 @@ class Guard(asgi.Guard):
     def principal(self, connection: HTTPConnection) -> Principal:
         """Whom an admitted request speaks for; raises LookupError where the endpoint has no requirement."""
         return asgi.principal_in(connection.scope)
+
+
+def published(guard: asgi.Guard) -> Route:
+    """RFC 9728: the route at which an application publishes what its guard's setting `resource` says.
+
+    Raises:
+        LookupError: the guard has no such setting.
+    """
+    document = guard.checkpoint.published
+    if document is None:
+        raise LookupError("The guard publishes nothing: give it the setting resource.")
+
+    async def publish(_: Request) -> Response:
+        return Response(document.document, headers=dict(HEADERS))
+
+    return Route(document.path, publish, include_in_schema=False)
 
 
 def hold(websocket: WebSocket, guard: asgi.Guard, requirement: Requirement) -> None:

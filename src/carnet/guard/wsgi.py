@@ -22,6 +22,7 @@ from carnet.guard.possession import Possession
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
+from carnet.guard.resource import HEADERS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -85,8 +86,13 @@ class Guard:
 
     def protect(self, application: "WSGIApplication", requirement: Requirement = ANY_PRINCIPAL) -> "WSGIApplication":
         """An application that lets nothing through to `application` that does not meet the requirement."""
+        published = self.checkpoint.published
 
         def protected(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+            here = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+            if published is not None and here == published.path and environ["REQUEST_METHOD"] in {"GET", "HEAD"}:
+                start_response("200 OK", list(HEADERS))
+                return [published.document if environ["REQUEST_METHOD"] == "GET" else b""]
             try:
                 self.admit(environ, requirement)
             except RefusedRequestError as error:
