@@ -124,7 +124,7 @@ class MtlsListener:
         self, http: h11.Connection, stream: TlsStream, request: h11.Request, origin: dict[str, Any]
     ) -> None:
         target, _, query = request.target.partition(b"?")
-        if not target.startswith(b"/"):
+        if not target.startswith(b"/") or _framed_twice(request):
             await _refuse(http, stream, 400)
             return
 
@@ -188,6 +188,11 @@ async def _next(http: h11.Connection, stream: TlsStream) -> object:
     while (event := http.next_event()) is h11.NEED_DATA:
         http.receive_data(await stream.read())
     return event
+
+
+def _framed_twice(request: h11.Request) -> bool:
+    """RFC 9112 section 6.1: a request with two lengths, of which somebody between may have believed the other one."""
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in request.headers}
 
 
 async def _refuse(http: h11.Connection, stream: TlsStream, status: int) -> None:
