@@ -8,10 +8,11 @@ import pytest
 
 from carnet.feed.roster import Introduction, Listener
 from carnet.issuer.accounts import invitations, people
+from carnet.issuer.acknowledgement import LIVE
 from carnet.issuer.endpoints import account as account_endpoints
 from carnet.issuer.endpoints import admin as admin_endpoints
 from carnet.issuer.freshness import FRESH
-from carnet.issuer.storage.records import Revocation
+from carnet.issuer.storage.records import FeedListener, FeedReport, Revocation
 
 from .conftest import ISSUER, PASSWORD, Issuer, fields
 
@@ -286,7 +287,21 @@ async def test_what_was_taken_back_is_shown_with_the_guards_that_listen_and_how_
     issuer.clock.advance(9)
     page = (await issuer.http.get("/admin/revocations")).text
     assert "s-1" not in page
-    assert "No guard listens to this node" in page
+    assert "No guard listens" in page
+
+
+async def test_guards_that_listen_to_other_nodes_are_shown_too(issuer):
+    await sign_in(issuer, "ADMIN")
+    await issuer.desk.publisher.turn()
+    now = issuer.clock.now()
+    listener = FeedListener(name="orders 9", since=now, told_at=now, behind=0, guards=40, lacks=0)
+    other = FeedReport(node="another", told_at=now - LIVE, guards=40, listeners=(listener,))
+    await issuer.desk.store.feed_reports.put(other)
+    page = (await issuer.http.get("/admin/revocations")).text
+    assert "40 in all" in page
+    assert re.search(r"orders 9.*?for 40.*?Up to date.*?All.*?another", page, re.DOTALL)
+    issuer.clock.advance(1)
+    assert "orders 9" not in (await issuer.http.get("/admin/revocations")).text
 
 
 async def test_entries_are_paged_newest_first(issuer):

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from carnet.ambient import Instant, lapsed
-from carnet.feed.roster import Listener
 from carnet.issuer.accounts import factors, invitations, people
 from carnet.issuer.accounts.apps import apps_of
 from carnet.issuer.accounts.errors import PersonError, UnknownPersonError
@@ -179,7 +178,7 @@ async def list_events(request: Request, desk: Desk) -> Response:
 
 @page
 async def list_revocations(request: Request, desk: Desk) -> Response:
-    """What guards have been told, newest first, and which guards listen to this node, and how far they have come."""
+    """What guards have been told, newest first, and which guards listen to which node, and how far they have come."""
     who = await administrator(request, desk, back="/admin/revocations")
     now = desk.ambient.now()
     head = await desk.store.revocations.head()
@@ -195,20 +194,11 @@ async def list_revocations(request: Request, desk: Desk) -> Response:
         head=head,
         entries=[entry for entry in reversed(found) if entry.sequence is not None and entry.sequence <= last],
         emails=await _emails(desk, {entry.value for entry in found if entry.kind == "subject"}),
-        listeners=[_seen(listener, desk) for listener in desk.publisher.channel.roster.listeners(at=now)],
-        published={record["kid"] for record in (await desk.keyring.jwks())["keys"]},
+        reports=await desk.publisher.reports(),
         now=now,
         first=before is None,
         before=begin + 1 if begin else None,
     )
-
-
-def _seen(listener: Listener, desk: Desk) -> tuple[Listener, int | None]:
-    """A listener, and how many entries it is behind; None: it follows another stream."""
-    newest = desk.publisher.channel.newest
-    if newest is None or newest.message.stream != listener.stream:
-        return listener, None
-    return listener, max(0, newest.message.sequence - listener.sequence)
 
 
 def _number(text: str | None) -> int | None:

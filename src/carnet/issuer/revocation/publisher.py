@@ -13,6 +13,7 @@ from carnet.feed.entries import HASH_KEY_LENGTH, OUTRIGHT, Entry, mark, pack
 from carnet.feed.epoch_map import EpochMap
 from carnet.feed.follower import OVERLAY_LIMIT
 from carnet.feed.messages import SNAPSHOT_LIMIT, Snapshot, sign_message, sign_snapshot, split
+from carnet.issuer.acknowledgement import LIVE
 from carnet.issuer.keyring import Keyring
 from carnet.issuer.opaque import fresh_name
 from carnet.issuer.revocation.listeners import report_of
@@ -93,6 +94,12 @@ class Publisher:
         self._node = self._node or fresh_name(self._ambient)[:8]
         kids = await self._keyring.token_kids()
         return report_of(self.channel, kids, node=self._node, at=self._ambient.now())
+
+    async def reports(self) -> list[FeedReport]:
+        """What all nodes see of those who listen to them, this one first; of the others as of some seconds ago."""
+        own = await self.report()
+        told = await self._store.feed_reports.list(since=own.told_at - LIVE)
+        return [own, *(report for report in told if report.node != own.node)]
 
     async def _tell_others(self) -> None:
         """Leave a report for other nodes and for the command, as long as there is something to be said."""
