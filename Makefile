@@ -55,7 +55,7 @@ lock: $(VENV)/bin/uv  ## resolve the dependencies again into requirements/
 	@scripts/lock $(ARGS)
 
 system:
-	@scripts/need chromium postgresql libatomic nginx caddy
+	@scripts/need chromium postgresql libatomic nginx caddy mod-auth-openidc
 
 clean:  ## remove what was installed and made here
 	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -10,12 +10,10 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx2
@@ -27,11 +25,10 @@ from carnet.guard.gateway.original_request import normal_form
 from carnet.jose import KeySet, SigningKey
 from carnet.jose.strict_json import encode_object
 from carnet.testing.issuer import FakeIssuer
+from carnet.testing.programs import PATIENCE, Quiet, await_port, running_program, serving
 from carnet.testing.running import free_port
 
 EXAMPLES = Path(__file__).parents[3] / "examples/gateway"
-PATIENCE = 30
-"""Seconds after which something hangs."""
 FILES = {
     "nginx": ("nginx.conf",),
     "caddy": ("Caddyfile",),
@@ -59,36 +56,6 @@ http {{
 }}
 """
 """What a distribution's nginx.conf has around the files of conf.d."""
-
-
-class Quiet(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        """Says nothing."""
-
-    def answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
-@contextmanager
-def serving(handler: type[Quiet], **attributes) -> Iterator[int]:
-    """Serve on a free port of this machine, in a thread; the answer is the port."""
-    kind = type(handler.__name__, (handler,), attributes)
-    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
-        server.daemon_threads = True
-        server.block_on_close = False
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join(PATIENCE)
 
 
 class Issuing(Quiet):
@@ -161,41 +128,6 @@ class Ingress:
 
 
 @contextmanager
-def process(*command: str, folder: Path, **options) -> Iterator[subprocess.Popen]:
-    """A process that ends with the block, by its own id."""
-    with (folder / f"{Path(command[0]).name}.log").open("wb") as log:
-        running = subprocess.Popen(
-            command, stderr=log, cwd=folder, stdin=subprocess.DEVNULL, **({"stdout": log} | options)
-        )
-        with running:
-            try:
-                yield running
-            finally:
-                running.terminate()
-                try:
-                    running.wait(PATIENCE)
-                except subprocess.TimeoutExpired:
-                    running.kill()
-                    raise
-
-
-def await_port(port: int, running: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < deadline, log.read_text()
-            try:
-                running.wait(0.05)
-            except subprocess.TimeoutExpired:
-                continue
-            raise AssertionError(log.read_text()) from None
-        else:
-            return
-
-
-@contextmanager
 def gateway(folder: Path, proxy: str, issuer: str, further: str = "") -> Iterator[int]:
     """`carnet gateway` with the example's settings for this proxy and this issuer; the answer is its port."""
     settings = (EXAMPLES / "gateway.toml").read_text("utf-8")
@@ -204,7 +136,7 @@ def gateway(folder: Path, proxy: str, issuer: str, further: str = "") -> Iterato
     (folder / "gateway.toml").write_text(settings + further)
     port = free_port()
     command = (sys.executable, "-m", "carnet.cli", "gateway", "--config", "gateway.toml", "--port", str(port))
-    with process(*command, folder=folder, stdout=subprocess.PIPE) as running:
+    with running_program(*command, folder=folder, stdout=subprocess.PIPE) as running:
         assert running.stdout.readline() == f"Carnet answers {proxy} at http://127.0.0.1:{port}/check\n".encode()
         yield port
 
@@ -230,7 +162,7 @@ def proxying(folder: Path, name: str, *, gateway: int, service: int) -> Iterator
         "envoy": ["-c", "envoy.yaml", "--use-dynamic-base-id", "--concurrency", "1", "-l", "error"],
         "traefik": [],
     }[name]
-    with process(program, *options, folder=folder) as running:
+    with running_program(program, *options, folder=folder) as running:
         await_port(port, running, log)
         yield port
 
