@@ -227,7 +227,16 @@ async def test_a_body_of_another_kind_and_a_query_that_is_not_known_are_refused(
         "POST", "/accounts", b"email=eve@example.com", **{"Content-Type": "application/x-www-form-urlencoded"}
     )
     assert problem(answer) == (415, "unsupported-media-type")
-    for query in ("?limti=5", "?limit=0", "?limit=501", "?limit=x", "?limit=1&limit=2", "?cursor=x", "?cursor=%C3%A4"):
+    for query in (
+        "?limti=5",
+        "?limit=0",
+        "?limit=501",
+        "?limit=x",
+        "?limit=1&limit=2",
+        "?cursor=x",
+        "?cursor=%C3%A4",
+        "?limit=null",
+    ):
         assert problem(await api("GET", f"/accounts{query}")) == (400, "malformed")
 
 
@@ -415,5 +424,7 @@ async def test_registration_tokens_keys_and_events(issuer, api):
     names = [event["name"] for event in (await api.good("GET", "/events?limit=4"))["items"]]
     assert names[:2] == ["key.retired", "keys.rotated"]
     assert "registration_token.made" in names
+    for since in ("null", "1.0", "-1", "1e3", "true"):
+        assert problem(await api("GET", f"/events?since={since}")) == (400, "malformed")
     only = await api.good("GET", f"/events?name=key.retired&since=0&until={issuer.clock.now() + 1}")
     assert [event["detail"] for event in only["items"]] == [{"kid": fresh["kid"], "compromised": True}]

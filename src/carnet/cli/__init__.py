@@ -21,6 +21,7 @@ COMMANDS = (
     "client",
     "key",
     "revocations",
+    "openapi",
     "token",
     "jwk",
     "doctor",

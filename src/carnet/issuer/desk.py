@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # these know the desk's neighbours themselves: no circle at r
     from carnet.issuer.client_directory import ClientDirectory
     from carnet.issuer.client_keys import ClientKeys
     from carnet.issuer.egress import Egress
+    from carnet.issuer.endpoint import Endpoint
     from carnet.issuer.keyring import Keyring
     from carnet.issuer.pages import Pages
     from carnet.issuer.passwords import Passwords
@@ -43,5 +44,7 @@ class Desk:
     """The deployment's secret key, at least 32 bytes: `Sealer` and `derive` make keys for one purpose each from it."""
     metadata: Mapping[str, Any]
     """RFC 8414 section 2: what discovery says; made from what is really there."""
+    endpoints: tuple[Endpoint, ...] = field(repr=False)
+    """What is really there, for whoever describes it."""
     polling: set[str] = field(default_factory=set)
     """RFC 8936 section 2.4: the streams whose receivers wait at this node for the next event."""

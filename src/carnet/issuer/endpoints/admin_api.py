@@ -1,9 +1,10 @@
 """RFC 9110, RFC 9457: the admin API over HTTP: each operation of its resources as an endpoint, read and answered alike."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import fields
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -79,13 +80,20 @@ async def _read(operation: Operation, request: Request, caller: Caller, desk: De
 
 
 def _query(operation: Operation, request: Request) -> Any:
+    kind = operation.query or _Nothing
+    texts = {field.name for field in fields(kind) if field.type is str or str in get_args(field.type)}
     try:
-        given = dict(parse(request.scope["query_string"]).pairs())
-        return msgspec.convert(given, operation.query or _Nothing, strict=False)
+        given = parse(request.scope["query_string"]).pairs()
+        return msgspec.convert({name: text if name in texts else _number(text) for name, text in given}, kind)
     except InvalidRequestError as error:
         raise Malformed(error.description) from None
     except msgspec.ValidationError as error:
         raise Malformed(f"The query is not what this takes: {error}.") from None
+
+
+def _number(text: str) -> int | str:
+    """A text that is one in decimal digits; else the text itself, which is then refused where a number is wanted."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else text
 
 
 class _Nothing(Struct, frozen=True, forbid_unknown_fields=True):
