@@ -131,7 +131,8 @@ def check_ours(given: Mapping[str, Any], stream: SignalStream, desk: Desk) -> No
     """
     configuration = describe(stream, desk)
     for name in _OURS:
-        if name in given and msgspec.to_builtins(given[name]) != configuration[name]:
+        said = list(given[name]) if isinstance(given.get(name), tuple) else given.get(name)
+        if name in given and said != configuration[name]:
             raise InvalidRequestError(f"{name} is not what this stream has: leave it out, or read the stream again.")
 
 
