@@ -147,9 +147,9 @@ def test_a_key_for_encryption_is_generated(argv, kty, capsys):
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
-        (["none"], "'none' is not the name of a"),
-        (["RSA1_5"], "'RSA1_5' is not the name of a"),
-        (["dir"], "needs the enc"),
+        (["none"], "'none' is not the name of an algorithm that Carnet has. It has HS256, "),
+        (["RSA1_5"], "'RSA1_5' is not the name of an algorithm"),
+        (["dir"], "needs the enc that it is for, one of A128GCM, "),
         (["ES256", "--curve", "P-256"], "ES256 has nothing to choose"),
         (["A128KW", "--curve", "P-256"], "neither a curve nor an enc"),
         (["PBES2-HS256+A128KW"], "for passwords alone"),

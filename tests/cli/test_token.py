@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -180,6 +181,7 @@ def test_a_good_token_is_accepted_with_a_key_file(key_file, capsys):
     shown = capsys.readouterr().out
     assert shown.startswith("Good: signed by the owner of the key (the issuer was not checked), for orders.")
     assert "expires in 5 min" in shown
+    assert '  iss  "https://i.example"\n' in shown
     assert main(["token", "verify", token(), "--key", key_file, "--audience", "orders", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["verified"] is True
@@ -189,6 +191,29 @@ def test_a_good_token_is_accepted_with_a_key_file(key_file, capsys):
 def test_a_token_can_be_verified_from_standard_input_as_a_header(key_file, stdin):
     stdin(f"Authorization: Bearer {token()}\n")
     assert main(["token", "verify", "-", "--key", key_file, "--audience", "orders"]) == 0
+    stdin(token())
+    assert main(["token", "verify", "--key", key_file, "--audience", "orders"]) == 0
+
+
+def test_a_good_token_s_times_are_told_in_this_machine_s_time_zone_too(key_file, capsys, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        assert main(["token", "verify", token(exp=2_000_000_000), "--key", key_file, "--audience", "orders"]) == 0
+        assert "2033-05-18 03:33:20 UTC, " in (shown := capsys.readouterr().out)
+        assert "(2033-05-18 09:03:20 IST here)" in shown
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_signed_token_that_no_cookie_holds_is_noted(tmp_path, capsys):
+    file = tmp_path / "key.jwk"
+    file.write_text(json.dumps(SigningKey.generate("ML-DSA-65").to_jwk()))
+    assert main(["token", "sign", "--key", str(file), '{"iss":"a"}']) == 0
+    made = capsys.readouterr()
+    assert made.out.count(".") == 2
+    assert f"This token has {len(made.out.strip())} characters: no cookie holds it" in made.err
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,7 @@ def test_milliseconds_are_noticed():
         ({"alg": "nOnE", "typ": "at+jwt"}, good(), "alg_none"),
         ({"alg": "HS256", "typ": "at+jwt"}, good(), "symmetric_alg"),
         ({"alg": "RS256", "typ": "at+jwt"}, good(), "old_padding"),
+        ({"alg": "ML-DSA-44", "typ": "at+jwt"}, good(), "long_signature"),
         ({"typ": "at+jwt"}, good(), "no_alg"),
         ({"alg": 5, "typ": "at+jwt"}, good(), "no_alg"),
         ({"alg": "ES256"}, good(), "no_type"),

@@ -80,11 +80,14 @@ def _section(section: Section, paint: Paint, width: int, colour: str) -> Iterato
 
 
 def _words(member: Member) -> Iterator[str]:
-    if member.instant is not None and member.reading is not None:
-        yield member.reading + _local(member.instant)
-    elif member.reading is not None:
-        yield printable(member.reading)
+    if member.reading is not None:
+        yield in_words(member.reading, member.instant)
     yield member.meaning or "A name of its own: no standard defines it."
+
+
+def in_words(reading: str, instant: Instant | None) -> str:
+    """What a value says; a moment in this machine's time zone too."""
+    return reading + _local(instant) if instant is not None else printable(reading)
 
 
 def _local(instant: Instant) -> str:

@@ -86,10 +86,14 @@ def _generate(arguments: Namespace) -> int:
 def _fresh(arguments: Namespace) -> dict[str, Any]:
     from carnet.jose import JoseError, SigningKey
     from carnet.jose.algorithms import SIGNATURES
+    from carnet.jose.algorithms.encryption import KEY_MANAGEMENT, PASSWORD_BASED
     from carnet.jose.encryption_keys import DecryptionKey
 
     try:
         if arguments.alg not in SIGNATURES:
+            if arguments.alg not in {algorithm.name for algorithm in (*KEY_MANAGEMENT, *PASSWORD_BASED)}:
+                known = ", ".join((*SIGNATURES, *(algorithm.name for algorithm in KEY_MANAGEMENT)))
+                raise UsageError(f"{arguments.alg!r} is not the name of an algorithm that Carnet has. It has {known}.")
             choice = {"curve": arguments.curve, "enc": arguments.enc}
             return DecryptionKey.generate(arguments.alg, kid=arguments.kid, **choice).to_jwk()
         if arguments.curve or arguments.enc:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _LARGEST_CLAIMS: Final = 65_536
 _FETCH_TIMEOUT: Final = 10.0
+_LONGEST_COOKIE: Final = 4_096
+"""RFC 6265 section 6.1."""
 
 
 def add(subparsers: Any) -> None:
@@ -31,13 +33,7 @@ def add(subparsers: Any) -> None:
         description="Decode and explain any JOSE object: a signed or encrypted token, a key, a key set. Works offline and "
         "verifies nothing.",
     )
-    inspect.add_argument(
-        "token",
-        nargs="?",
-        default="-",
-        metavar="TOKEN",
-        help="the token, or a whole Authorization header; - or none: stdin",
-    )
+    _add_token(inspect)
     add_json_option(inspect)
     inspect.set_defaults(run=_inspect)
 
@@ -46,7 +42,7 @@ def add(subparsers: Any) -> None:
         help="verify a signed token",
         description="Verify a signed token: signature, issuer, audience, type and times. Exit 0 if it is good, 1 if not.",
     )
-    verify.add_argument("token", metavar="TOKEN", help="the token, or a whole Authorization header; -: stdin")
+    _add_token(verify)
     verify.add_argument("--issuer", metavar="URL", help="who must have issued it; without --key its keys are fetched")
     verify.add_argument("--key", metavar="FILE", type=Path, help="the public key or secret: JWK, JWK Set or PEM")
     verify.add_argument("--audience", metavar="A", required=True, help="for whom it must be meant")
@@ -66,7 +62,7 @@ def add(subparsers: Any) -> None:
         description="Decide about a request as `carnet gateway` does, with every step of it. Exit 0 if it would pass, 1 if not. "
         "Whether the token was taken back is not asked.",
     )
-    explain.add_argument("token", metavar="TOKEN", help="the token, or a whole Authorization header; -: stdin")
+    _add_token(explain)
     explain.add_argument(
         "--guard-config", metavar="FILE", type=Path, required=True, help="the gateway's settings (TOML)"
     )
@@ -98,6 +94,16 @@ def add(subparsers: Any) -> None:
     )
     add_json_option(sign)
     sign.set_defaults(run=_sign)
+
+
+def _add_token(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "token",
+        nargs="?",
+        default="-",
+        metavar="TOKEN",
+        help="the token, or a whole Authorization header; - or none: stdin",
+    )
 
 
 def _inspect(arguments: Namespace) -> int:
@@ -148,17 +154,18 @@ def _verify(arguments: Namespace) -> int:
 
 
 def _accepted(verified: "Verified", arguments: Namespace) -> str:
-    from carnet.cli.explanation import printable
+    from carnet.cli.explanation import in_words, printable
     from carnet.jose import readings
 
-    expires = readings.read("exp", verified.claims.get("exp"), at=SYSTEM.now())
+    now, width = SYSTEM.now(), max(map(len, verified.claims))
     issuer = f"by {arguments.issuer}" if arguments.issuer else "by the owner of the key (the issuer was not checked)"
-    lines = [
-        f"Good: signed {issuer}, for {arguments.audience}.",
-        f"  expires  {expires}",
-        *(f"  {name:<8} {msgspec.json.encode(value).decode()}" for name, value in verified.claims.items()),
-    ]
-    return "\n".join(printable(line) for line in lines)
+    lines = [f"Good: signed {issuer}, for {arguments.audience}."]
+    for name, value in verified.claims.items():
+        moment = readings.instant(name, value)
+        reading = None if moment is None else readings.read(name, value, at=now)
+        told = "" if reading is None else "  " + in_words(reading, moment)
+        lines.append(f"  {name:<{width}}  {msgspec.json.encode(value).decode()}{told}")
+    return "\n".join(map(printable, lines))
 
 
 def _explain(arguments: Namespace) -> int:
@@ -219,6 +226,10 @@ def _sign(arguments: Namespace) -> int:
     except JoseError as error:
         raise UsageError(str(error)) from None
     show(arguments, {"token": token, "claims": claims}, token)
+    if len(token) > _LONGEST_COOKIE:
+        note(
+            f"This token has {len(token)} characters: no cookie holds it, and many servers take no more than 8 kB of headers."
+        )
     return 0
 
 

@@ -105,6 +105,12 @@ def _algorithm(header: Mapping[str, Any], signature: bytes | None) -> Iterator[C
         )
     if algorithm.startswith("RS"):
         yield Caution("old_padding", f"{algorithm} is still sound, but PS256, ES256 or Ed25519 are the better choice.")
+    if algorithm.startswith("ML-DSA-"):
+        yield Caution(
+            "long_signature",
+            f"A signature by {algorithm} is long: such a token breaks cookies, which hold 4 kB, and the limits of many servers, "
+            "which take 8 kB of headers.",
+        )
 
 
 def _header(header: Mapping[str, Any]) -> Iterator[Caution]:

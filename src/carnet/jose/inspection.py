@@ -81,9 +81,10 @@ def _compact_jws(segments: list[str], at: Instant, defects: list[str], *, depth:
     detached = dict(header).get("b64") is False
     payload = segments[1].encode() if detached else decode(segments[1], "The payload", defects)
     members, content, nested = _payload(payload, header, at, defects, depth=depth)
+    form = "JSON Web Token, signed" if signature else "JSON Web Token without a signature"
     return Unverified(
         "jws",
-        "JSON Web Token, signed" if members is not None else "JSON Web Signature, compact",
+        form if members is not None else "JSON Web Signature, compact",
         at,
         parts=parts,
         header=_explain(header, HEADER_PARAMETERS, at),

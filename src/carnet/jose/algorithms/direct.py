@@ -6,7 +6,7 @@ from typing import Any
 from carnet.jose.algorithms.content_encryption import ALGORITHMS as CONTENT_ENCRYPTIONS
 from carnet.jose.algorithms.content_encryption import ContentEncryption
 from carnet.jose.algorithms.key_management import Agreed, Entropy, KeyAgreement
-from carnet.jose.errors import InvalidKeyError, shown
+from carnet.jose.errors import InvalidKeyError
 from carnet.jose.key_types import OCT, KeyType, Secret
 
 _LENGTHS = sorted({content.key_length for content in CONTENT_ENCRYPTIONS})
@@ -32,7 +32,7 @@ class Direct(KeyAgreement):
     def generate(self, choice: str | None, entropy: Entropy) -> Secret:
         lengths = {content.name: content.key_length for content in CONTENT_ENCRYPTIONS}
         if choice not in lengths:
-            raise InvalidKeyError(f"A key for dir needs the enc that it is for; {shown(choice)} is none.")
+            raise InvalidKeyError(f"A key for dir needs the enc that it is for, one of {', '.join(lengths)}.")
         return Secret(entropy(lengths[choice]))
 
     def check_private(self, material: object) -> None:

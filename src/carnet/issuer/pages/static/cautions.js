@@ -99,6 +99,13 @@ function* ofAlgorithm(header, signature) {
   if (algorithm.startsWith("RS")) {
     yield caution("old_padding", `${algorithm} is still sound, but PS256, ES256 or Ed25519 are the better choice.`);
   }
+  if (algorithm.startsWith("ML-DSA-")) {
+    yield caution(
+      "long_signature",
+      `A signature by ${algorithm} is long: such a token breaks cookies, which hold 4 kB, and the limits of many servers, ` +
+        "which take 8 kB of headers.",
+    );
+  }
 }
 
 function* ofHeader(header) {

@@ -87,7 +87,8 @@ function compactJws(segments, at, defects, depth) {
   const detached = new Map(header).get("b64") === false;
   const bytes = detached ? encoded(segments[1]) : decode(segments[1], "The payload", defects);
   const { members, content, nested } = payload(bytes, header, at, defects, depth);
-  return unverified("jws", members ? "JSON Web Token, signed" : "JSON Web Signature, compact", at, {
+  const form = signature.length ? "JSON Web Token, signed" : "JSON Web Token without a signature";
+  return unverified("jws", members ? form : "JSON Web Signature, compact", at, {
     parts: segments.map((text, index) => part(names[index], text)),
     header: explain(header, HEADER_PARAMETERS, at),
     claims: explain(members ?? [], CLAIMS, at),
