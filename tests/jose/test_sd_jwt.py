@@ -350,12 +350,19 @@ def test_two_disclosures_of_one_name_are_refused(key, forge, refused):
     )
 
 
-def test_disclosures_that_are_nested_too_deep_are_refused(key, forge, refused):
-    chain, inner = [], {"x": 1}
-    for _ in range(18):
-        chain.append(disclosure("s", "a", inner))
-        inner = {"_sd": [digest(chain[-1], "sha-256")]}
-    refused(handmade(forge, key, inner, *chain), "malformed", audience=VERIFIER)
+def test_disclosures_that_are_nested_too_deep_are_refused(key, forge, verified, refused):
+    def nested(depth):
+        chain, inner = [], {"x": 1}
+        for _ in range(depth):
+            chain.append(disclosure("s", "a", inner))
+            inner = {"_sd": [digest(chain[-1], "sha-256")]}
+        return handmade(forge, key, inner, *chain)
+
+    found = verified(nested(15), audience=VERIFIER).claims
+    for _ in range(15):
+        found = found["a"]
+    assert found == {"x": 1}
+    refused(nested(16), "malformed", audience=VERIFIER)
 
 
 @pytest.mark.parametrize("name", ["sha-384", "sha-512"])
