@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from carnet.cli import certificate
 from carnet.cli.errors import UsageError
 from carnet.cli.server import DRAIN, Listening, end_with_parent, refuse_taken_port, serve
 
@@ -23,6 +24,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--config", metavar="FILE", type=Path, required=True, help="the gateway's settings (TOML)")
     parser.add_argument("--host", metavar="H", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", metavar="P", type=int, default=8060, help="port to listen on (default: %(default)s)")
+    certificate.add_options(parser)
     parser.add_argument("--workers", metavar="N", type=int, default=1, help="processes (default: %(default)s)")
     parser.set_defaults(run=run)
 
@@ -33,10 +35,18 @@ def run(arguments: Namespace) -> int:
         raise UsageError(f"port {arguments.port} is not between 1 and 65535.")
     if not 0 < arguments.workers <= 256:
         raise UsageError("--workers is a number from 1 to 256.")
-    listening = Listening(arguments.host, arguments.port, arguments.workers, config.log_format)
+    scheme = certificate.check_options(arguments)
+    listening = Listening(
+        arguments.host,
+        arguments.port,
+        arguments.workers,
+        config.log_format,
+        tls_cert=arguments.tls_cert,
+        tls_key=arguments.tls_key,
+    )
     refuse_taken_port(listening)
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-    line = f"Carnet answers {config.proxy} at http://{host}:{arguments.port}/check"
+    line = f"Carnet answers {config.proxy} at {scheme}://{host}:{arguments.port}/check"
     return serve(listening, partial(load, config), [line])
 
 

@@ -174,18 +174,25 @@ def _explain(arguments: Namespace) -> int:
     from carnet.cli import gateway
     from carnet.cli.explanation import printable
     from carnet.guard.gateway import replay
+    from carnet.guard.issuer_choice import chosen
     from carnet.jose.inspection import LONGEST, bare
 
     config = gateway.settings(arguments.guard_config)
     if arguments.issuer:
         config = replace(config, issuer=arguments.issuer)
-    keys = verifying_keys(arguments.key, ()) if arguments.key else _fetch(config.issuer, algorithms=config.algorithms)
+    token = bare(_text(arguments.token, LONGEST))
+    if arguments.key:
+        keys = verifying_keys(arguments.key, ())
+    else:
+        others = {other.issuer: other for other in config.also}
+        named = chosen(others, [b"Bearer " + token.encode("utf-8", "replace")]) or config.issuers[0]
+        keys = _fetch(named.issuer, algorithms=named.algorithms)
     told = replay(
         config,
         method=arguments.method,
         host=arguments.host,
         target=arguments.path,
-        token=bare(_text(arguments.token, LONGEST)),
+        token=token,
         keys=keys,
         at=SYSTEM.now(),
     )

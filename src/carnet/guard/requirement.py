@@ -32,6 +32,21 @@ class Rule(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class IssuerRule:
+    """RFC 8725 section 3.8: a token of one of these issuers, where several are trusted for different things."""
+
+    issuers: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"issuer {_listed(self.issuers)}"
+
+    def refusal(self, principal: Principal, at: Instant) -> Refused | None:
+        if principal.issuer in self.issuers:
+            return None
+        return _forbidden("issuer_refused", f"The issuer is {principal.issuer}, wanted {_listed(self.issuers)}.")
+
+
+@dataclass(frozen=True, slots=True)
 class ScopeRule:
     """RFC 6750 section 3.1: all of these scope values."""
 
@@ -174,6 +189,8 @@ ANY_PRINCIPAL = Requirement()
 class Asked(TypedDict, total=False):
     """What a route can ask for; all of it together, if several are given."""
 
+    issuer: str | Iterable[str]
+    """One, or several of which one is enough: for a guard that takes the tokens of several."""
     scope: str | Iterable[str]
     """A space-delimited string or several values, all needed."""
     role: str | Iterable[str]
@@ -191,17 +208,24 @@ class Asked(TypedDict, total=False):
 
 
 def require(**asked: Unpack[Asked]) -> Requirement:
-    """Say what a route asks for: `scope`, `role`, `acr`, `max_age`, `any_of`, `custom`; and `when_stale`.
+    """Say what a route asks for: `issuer`, `scope`, `role`, `acr`, `max_age`, `any_of`, `custom`; and `when_stale`.
 
     What no sign-in can mend is looked at first, so that nobody is asked for a stronger proof in vain.
 
     Raises:
         ValueError: a value that cannot stand in a challenge, or a list of alternatives that names none.
     """
-    scopes, roles, contexts = _words(asked, "scope"), _roles(asked), _words(asked, "acr")
+    scopes, roles, contexts = _words(asked, "scope"), _names(asked, "role"), _words(asked, "acr")
+    issuers = _names(asked, "issuer")
     alternatives = tuple(asked.get("any_of", ()))
     max_age, custom = asked.get("max_age"), asked.get("custom")
-    for name, values in (("scope", scopes), ("role", roles), ("acr", contexts), ("any_of", alternatives)):
+    for name, values in (
+        ("issuer", issuers),
+        ("scope", scopes),
+        ("role", roles),
+        ("acr", contexts),
+        ("any_of", alternatives),
+    ):
         if name in asked and not values:
             raise ValueError(f"{name} names nothing: leave it out if nothing is asked for.")
     for value in (*scopes, *contexts):
@@ -209,14 +233,16 @@ def require(**asked: Unpack[Asked]) -> Requirement:
             raise ValueError(
                 f"{value!r} has characters that a scope or an acr value cannot have (RFC 6749 section 3.3)."
             )
-    if "" in roles:
-        raise ValueError("A role has at least one character.")
+    if "" in (*roles, *issuers):
+        raise ValueError("A role, and an issuer, has at least one character.")
     when_stale = asked.get("when_stale")
     if when_stale not in {None, "introspect", "reject", "allow"}:
         raise ValueError("when_stale is introspect, reject or allow.")
     if max_age is not None and max_age < 0:
         raise ValueError("max_age is a number of seconds, 0 or more.")
     rules: list[Rule] = []
+    if issuers:
+        rules.append(IssuerRule(frozenset(issuers)))
     if scopes:
         rules.append(ScopeRule(frozenset(scopes)))
     if roles:
@@ -235,8 +261,8 @@ def _words(asked: Asked, name: Literal["scope", "acr"]) -> list[str]:
     return given.split() if isinstance(given, str) else list(given)
 
 
-def _roles(asked: Asked) -> list[str]:
-    given = asked.get("role", ())
+def _names(asked: Asked, name: Literal["role", "issuer"]) -> list[str]:
+    given = asked.get(name, ())
     return [given] if isinstance(given, str) else list(given)
 
 

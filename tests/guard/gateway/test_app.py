@@ -4,13 +4,16 @@ import logging
 
 import httpx2
 import pytest
+from tests.certificates import certificate
 
 from carnet.guard.gateway import GATEWAY_TOKEN_TYP, Gateway, gateway_token_verifier
+from carnet.guard.gateway.config import parse_config
 from carnet.guard.gateway.identity import IDENTITY_HEADERS
 from carnet.jose import JoseError, KeySet, SigningKey, sign_jwt
 from carnet.jose.profiles import ACCESS_TOKEN
 from carnet.jose.strict_json import encode_object
 from carnet.oauth.dpop import token_hash
+from carnet.testing.issuer import FakeIssuer
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +38,7 @@ async def test_a_good_token_is_let_through_with_what_services_are_told(make_gate
     answer = await ask(make_gateway(), authorization=f"Bearer {token}")
     assert (answer.status_code, answer.content, answer.headers["cache-control"]) == (200, b"", "no-store")
     assert identity_of(answer) == {
+        "issuer": issuer.issuer,
         "subject": "alice",
         "client": "front-end",
         "roles": "CLERK Chef%20de%20caf%C3%A9",
@@ -42,6 +46,46 @@ async def test_a_good_token_is_let_through_with_what_services_are_told(make_gate
         "acr": "gold",
         "session": "s-1",
     }
+
+
+@pytest.fixture
+def partnered(document, issuer, clock):
+    """A gateway that takes a partner's tokens where a rule names it."""
+    partner = FakeIssuer("https://partner.test", audience="shop", ambient=clock.ambient)
+    network = httpx2.MockTransport(
+        lambda request: (partner if request.url.host == "partner.test" else issuer).answer(request)
+    )
+    rules = [
+        {"path": "/"},
+        {"path": "/partners", "issuer": ["https://partner.test"], "role": "ADMIN"},
+        {"path": "/both", "issuer": f"{issuer.issuer} https://partner.test"},
+    ]
+    also = [{"issuer": "https://partner.test", "audience": "shop"}]
+    config = parse_config(document | {"rules": rules, "also": also})
+
+    async def answers(path, token):
+        gateway = Gateway(config, ambient=clock.ambient, transport=network)
+        return await ask(gateway, path, authorization=f"Bearer {token}")
+
+    return answers, partner
+
+
+async def test_a_partners_token_passes_where_a_rule_names_its_issuer_and_nowhere_else(partnered, issuer):
+    answers, partner = partnered
+    own, theirs = issuer.token("alice", roles="ADMIN"), partner.token("alice", roles="ADMIN")
+    expected = {"/orders": (200, 403), "/partners": (403, 200), "/both": (200, 200)}
+    for path, statuses in expected.items():
+        assert tuple([(await answers(path, token)).status_code for token in (own, theirs)]) == statuses, path
+    told = [identity_of(await answers("/both", token)) for token in (own, theirs)]
+    assert [one["issuer"] for one in told] == [issuer.issuer, "https://partner.test"]
+    assert [one["subject"] for one in told] == ["alice", "alice"]
+
+
+async def test_a_partner_cannot_speak_for_the_gateways_own_issuer(partnered, issuer):
+    answers, partner = partnered
+    forged = partner.token("alice", iss=issuer.issuer, audience=issuer.audience)
+    assert (await answers("/orders", forged)).status_code == 401
+    assert (await answers("/both", partner.token("alice", audience="elsewhere"))).status_code == 401
 
 
 async def test_a_subject_cannot_write_further_headers(make_gateway, issuer):
@@ -276,3 +320,28 @@ async def test_a_token_that_is_bound_to_a_key_comes_with_a_proof_for_the_origina
         assert answer.headers["www-authenticate"].startswith("Bearer" if "Bearer" in wrong["authorization"] else "DPoP")
     elsewhere = make_gateway(origin="http://127.0.0.1:8088")
     assert (await ask(elsewhere, **headers(6, "http://127.0.0.1:8088/orders/7"))).status_code == 200
+
+
+@pytest.mark.spec("RFC 8705", "3", "MUST")
+async def test_a_token_that_is_bound_to_a_certificate_needs_the_one_that_the_proxy_passes(make_gateway, issuer, caplog):
+    caplog.set_level(logging.INFO, "carnet.guard")
+    shown, other = certificate("CN=front-end"), certificate("CN=front-end")
+    headers = issuer.headers("alice", scope="orders:read", cnf={"x5t#S256": shown.thumbprint})
+    envoy = f'Hash={"0" * 64};Cert="{shown.escaped}"'
+    for way, name, value in (
+        ("nginx", "SSL-Client-Cert", shown.escaped),
+        ("rfc9440", "Client-Cert", shown.byte_sequence),
+        ("envoy", "X-Forwarded-Client-Cert", envoy),
+    ):
+        gateway = make_gateway(client_certificate_header=way)
+        assert (await ask(gateway, **headers | {name: value})).status_code == 200
+        assert (await ask(gateway, **headers)).status_code == 401
+        assert (await ask(gateway, client="203.0.113.9", **headers | {name: value})).status_code == 403
+        assert (await ask(make_gateway(), **headers | {name: value})).status_code == 401, "nothing is believed unasked"
+    nginx = make_gateway(client_certificate_header="nginx")
+    refusals = {other.escaped: "other_certificate", "garbage": "certificate_unreadable", "": "certificate_missing"}
+    for value, code in refusals.items():
+        caplog.clear()
+        answer = await ask(nginx, **headers | {"SSL-Client-Cert": value})
+        assert (answer.status_code, 'error="invalid_token"' in answer.headers["www-authenticate"]) == (401, True)
+        assert [record.carnet_code for record in caplog.records if hasattr(record, "carnet_code")] == [code]

@@ -7,7 +7,13 @@ import pytest
 
 from carnet.cli.key_file import read_key
 from carnet.guard.gateway import GatewayConfig, GatewayConfigError, read_config
-from carnet.guard.gateway.config import IdentitySettings, RevocationSettings, RuleSettings, parse_config
+from carnet.guard.gateway.config import (
+    IdentitySettings,
+    IssuerSettings,
+    RevocationSettings,
+    RuleSettings,
+    parse_config,
+)
 from carnet.jose import SigningKey
 from carnet.jose.strict_json import encode_object
 
@@ -40,6 +46,11 @@ def test_the_example_is_good(document):
         ({"rules": []}, "no rules"),
         ({"origin": "shop.example"}, "origin is a scheme and a host"),
         ({"origin": "https://shop.example/path"}, "origin is a scheme and a host"),
+        ({"also": [{"issuer": "https://partner.example"}]}, "audience"),
+        ({"also": [{"issuer": "http://partner.example", "audience": "a"}]}, "plain http"),
+        ({"also": [{"issuer": "https://b.example", "audience": "a"}] * 2}, "An issuer has its settings once"),
+        ({"also": [{"issuer": "https://b.example", "audience": "a", "revocation": {"client_id": "x"}}]}, "together"),
+        ({"client_certificate_header": "apache"}, "client_certificate_header"),
         ({"leeway": -1}, "leeway"),
         ({"leeway": 100_000}, "leeway"),
         ({"algorithms": ["none"]}, "none"),
@@ -83,6 +94,8 @@ def test_what_must_be_said_is_never_guessed(document, missing):
         ({"path": "/a", "max_age": -1}, "max_age"),
         ({"path": "/a", "when_stale": "introspect"}, "needs revocation.client_id"),
         ({"path": "/a", "audience": "orders"}, "there is no [identity]"),
+        ({"path": "/a", "issuer": "https://partner.example"}, "neither issuer nor in also"),
+        ({"path": "/a", "public": True, "issuer": "https://partner.example"}, "it is public, and yet names issuer"),
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_an_error(document, rule, said):
@@ -162,17 +175,20 @@ PAGE = Path(__file__).parents[3] / "docs/how-to/put-a-gateway-in-front.md"
 
 
 def test_the_examples_in_the_documents_are_good(tmp_path):
-    settings, identity = re.findall(r"^```toml\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    settings, others, identity = re.findall(r"^```toml\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     (tmp_path / "gateway-key.jwk").write_bytes(encode_object(SigningKey.generate("ES256").to_jwk()))
-    (tmp_path / "gateway.toml").write_text(settings + identity)
+    (tmp_path / "gateway.toml").write_text(settings + others + identity)
     config = read_config(tmp_path / "gateway.toml")
-    assert (len(config.rules), config.identity.audience) == (5, "orders-service")
+    assert (len(config.rules), config.identity.audience) == (6, "orders-service")
+    assert [one.issuer for one in config.issuers] == ["https://id.example", "https://partner.example"]
 
 
 def test_every_setting_is_described():
     page = PAGE.read_text("utf-8")
     tables = {"revocation": RevocationSettings, "identity": IdentitySettings}
-    names = set(GatewayConfig.__struct_fields__) - {*tables, "rules"}
+    names = set(GatewayConfig.__struct_fields__) - {*tables, "rules"} | set(IssuerSettings.__struct_fields__) - {
+        *tables
+    }
     names |= set(RuleSettings.__struct_fields__)
     names |= {f"{table}.{field}" for table, kind in tables.items() for field in kind.__struct_fields__}
     assert {name for name in names if f"`{name}`" not in page} == set()

@@ -53,6 +53,8 @@ class RuleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     when_stale: WhenStale | None = None
     audience: str | None = None
     """The service behind it, for which the gateway's token is; left out: `identity.audience`."""
+    issuer: Words = ()
+    """Whose tokens pass here; left out: those of the gateway's own `issuer`, and of none in `also`."""
 
 
 class RevocationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,6 +66,27 @@ class RevocationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     client_id: str | None = None
     """Of the client that may introspect, for `introspect`."""
     client_secret_file: str | None = None
+
+
+class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[also]]`: a further issuer whose tokens pass where a rule names it. Its subjects are other people."""
+
+    issuer: str
+    audience: str
+    algorithms: tuple[str, ...] = ALGORITHMS
+    leeway: int = 60
+    revocation: RevocationSettings | None = None
+
+    def guard_settings(self) -> Settings:
+        """What a checkpoint for it is made with."""
+        settings = Settings(issuer=self.issuer, audience=self.audience, algorithms=self.algorithms, leeway=self.leeway)
+        feed = self.revocation
+        if feed is not None:
+            settings["revocation"] = Revocation(bound=feed.bound, when_stale=feed.when_stale, relay=feed.relay)
+            if feed.client_id is not None and feed.client_secret_file is not None:
+                secret = _read(Path(feed.client_secret_file)).decode("utf-8").strip()
+                settings["introspection"] = Credentials(feed.client_id, secret)
+        return settings
 
 
 class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,6 +123,20 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     log_format: Literal["plain", "json"] = "plain"
     revocation: RevocationSettings | None = None
     identity: IdentitySettings | None = None
+    also: tuple[IssuerSettings, ...] = ()
+    """Further issuers."""
+
+    @property
+    def issuers(self) -> tuple[IssuerSettings, ...]:
+        """All of them, the gateway's own first."""
+        own = IssuerSettings(
+            issuer=self.issuer,
+            audience=self.audience,
+            algorithms=self.algorithms,
+            leeway=self.leeway,
+            revocation=self.revocation,
+        )
+        return own, *self.also
 
     @property
     def asking(self) -> Proxy:
@@ -118,20 +155,18 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def policy(self) -> Rules:
         """The rules, for look-ups."""
-        return Rules(_rule(f"rules[{number}]", rule) for number, rule in enumerate(self.rules))
+        own = self.issuer if self.also else None
+        return Rules(_rule(f"rules[{number}]", rule, own) for number, rule in enumerate(self.rules))
 
     def guard_settings(self) -> Settings:
         """What the gateway's checkpoint is made with."""
-        settings = Settings(issuer=self.issuer, audience=self.audience, algorithms=self.algorithms, leeway=self.leeway)
+        settings, *others = (issuer.guard_settings() for issuer in self.issuers)
+        if others:
+            settings["also"] = others
         if self.client_certificate_header is not None:
-            settings["client_certificate_header"] = self.client_certificate_header
-            settings["trusted_proxies"] = self.trusted_proxies
-        feed = self.revocation
-        if feed is not None:
-            settings["revocation"] = Revocation(bound=feed.bound, when_stale=feed.when_stale, relay=feed.relay)
-            if feed.client_id is not None and feed.client_secret_file is not None:
-                secret = _read(Path(feed.client_secret_file)).decode("utf-8").strip()
-                settings["introspection"] = Credentials(feed.client_id, secret)
+            for one in (settings, *others):
+                one["client_certificate_header"] = self.client_certificate_header
+                one["trusted_proxies"] = self.trusted_proxies
         return settings
 
     def signing_key(self) -> SigningKey | None:
@@ -151,8 +186,11 @@ def read_config(file: Path) -> GatewayConfig:
         raise GatewayConfigError(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'no UTF-8'}.") from None
     except tomllib.TOMLDecodeError as error:
         raise GatewayConfigError(f"{file} is not TOML: {error}.") from None
-    for section, name in (("identity", "key_file"), ("revocation", "client_secret_file")):
-        part = document.get(section)
+    also = document.get("also")
+    feeds = [part.get("revocation") for part in also if isinstance(part, dict)] if isinstance(also, list) else []
+    named = [(document.get("identity"), "key_file")]
+    named += [(part, "client_secret_file") for part in (document.get("revocation"), *feeds)]
+    for part, name in named:
         if isinstance(part, dict) and isinstance(part.get(name), str):
             part[name] = str(file.parent / part[name])
     try:
@@ -183,15 +221,31 @@ def parse_config(document: Mapping[str, Any]) -> GatewayConfig:
     _check_identity(config)
     if config.origin is not None and re.fullmatch(r"https?://[^/?#@\s]+", config.origin) is None:
         raise GatewayConfigError("origin is a scheme and a host, perhaps with a port, such as https://shop.example.")
-    feed = config.revocation
+    for issuer in config.issuers:
+        _check_feed(issuer, config)
+    return config
+
+
+def _check_feed(issuer: IssuerSettings, config: GatewayConfig) -> None:
+    feed = issuer.revocation
     if feed is not None and (feed.client_id is None) is not (feed.client_secret_file is None):
         raise GatewayConfigError("revocation: client_id and client_secret_file are given together.")
-    asked = {feed.when_stale if feed else None, *(rule.when_stale for rule in config.rules)}
+    known = {one.issuer for one in config.issuers}
+    asked = {feed.when_stale if feed else None}
+    for number, rule in enumerate(config.rules):
+        names = _words(rule.issuer)
+        if unknown := set(names) - known:
+            raise GatewayConfigError(f"rules[{number}]: {min(unknown)} is neither issuer nor in also.")
+        if issuer.issuer in (names or (config.issuer,)):
+            asked.add(rule.when_stale)
     if "introspect" in asked and (feed is None or feed.client_id is None):
         raise GatewayConfigError(
-            'when_stale = "introspect" needs revocation.client_id and revocation.client_secret_file.'
+            f'when_stale = "introspect" needs revocation.client_id and revocation.client_secret_file of {issuer.issuer}.'
         )
-    return config
+
+
+def _words(words: Words) -> tuple[str, ...]:
+    return tuple(words.split()) if isinstance(words, str) else words
 
 
 def _check_proxies(config: GatewayConfig) -> None:
@@ -213,11 +267,12 @@ def _check_identity(config: GatewayConfig) -> None:
             raise GatewayConfigError(f"rules[{number}]: for whom is the token? Give audience, or identity.audience.")
 
 
-def _rule(name: str, settings: RuleSettings) -> Rule:
+def _rule(name: str, settings: RuleSettings, own: str | None) -> Rule:
+    """`own`: whose tokens pass where the rule names no issuer, if there are several."""
     try:
         path = decoded_path(settings.path.encode())
         host = None if settings.host is None else host_name(settings.host)
-        requirement = _requirement(settings)
+        requirement = _requirement(settings, own)
     except (NotCanonicalError, ValueError) as error:
         raise RuleError(f"{name}: {error}") from None
     if path.endswith("/") and path != "/" and not settings.exact:
@@ -237,8 +292,10 @@ def _rule(name: str, settings: RuleSettings) -> Rule:
     )
 
 
-def _requirement(settings: RuleSettings) -> Requirement | None:
+def _requirement(settings: RuleSettings, own: str | None) -> Requirement | None:
     asked: Asked = {}
+    if issuers := _words(settings.issuer):
+        asked["issuer"] = issuers
     if settings.scope:
         asked["scope"] = settings.scope
     if settings.role:
@@ -250,6 +307,8 @@ def _requirement(settings: RuleSettings) -> Requirement | None:
     if settings.when_stale is not None:
         asked["when_stale"] = settings.when_stale
     if not settings.public:
+        if own is not None:
+            asked.setdefault("issuer", own)
         return require(**asked)
     if asked or settings.audience is not None:
         raise ValueError(f"it is public, and yet names {', '.join(asked) or 'audience'}: one of them is not meant.")

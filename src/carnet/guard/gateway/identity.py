@@ -11,6 +11,7 @@ from carnet.jose import JwtVerifier, KeySet, SigningKey, base64url, sign_jwt
 TOKEN_HEADER: Final = "x-carnet-token"
 IDENTITY_HEADERS: Final = frozenset(
     {
+        "x-carnet-issuer",
         "x-carnet-subject",
         "x-carnet-client",
         "x-carnet-roles",
@@ -39,6 +40,7 @@ def anonymous() -> dict[str, str]:
 def described(principal: Principal) -> dict[str, str]:
     """The headers that say who asks; lists are separated by spaces, and what is not visible ASCII is percent-encoded."""
     return anonymous() | {
+        "x-carnet-issuer": _visible(principal.issuer),
         "x-carnet-subject": _visible(principal.subject),
         "x-carnet-client": _visible(principal.client_id),
         "x-carnet-roles": _listed(principal.roles),
@@ -58,6 +60,7 @@ def vouched(principal: Principal, *, issuer: str, audience: str, key: SigningKey
         "iss": issuer,
         "aud": audience,
         "sub": principal.subject,
+        "sub_id": {"format": "iss_sub", "iss": principal.issuer, "sub": principal.subject},  # RFC 9493 section 3.2.3
         "client_id": principal.client_id,
         "scope": " ".join(sorted(principal.scope)),
         "roles": sorted(principal.roles),

@@ -8,6 +8,7 @@ from carnet.ambient import Instant
 from carnet.guard.bearer import bearer_token
 from carnet.guard.gateway.config import GatewayConfig
 from carnet.guard.gateway.original_request import original_request
+from carnet.guard.issuer_choice import chosen
 from carnet.guard.refusal import Refused, RefusedRequestError, invalid_token
 from carnet.guard.verifier import Verifier
 from carnet.jose import KeySet
@@ -39,16 +40,20 @@ def replay(
         trace.append(f"rule: {rule}")
         if rule.requirement is None:
             return Replay(None, (*trace, "token: not looked at"))
+        others = {other.issuer: other for other in config.also}
+        trusted = chosen(others, authorizations) or config.issuers[0]
         verifier = Verifier(
-            issuer=config.issuer, audience=config.audience, algorithms=config.algorithms, leeway=config.leeway
+            issuer=trusted.issuer, audience=trusted.audience, algorithms=trusted.algorithms, leeway=trusted.leeway
         )
         principal = verifier.verify(bearer_token(asked.authorizations, query=asked.query), at=at, keys=keys)
         trace.append(
-            f"token: {principal.token_id} of {principal.subject} is genuine, for {config.audience}, and of now; "
+            f"token: {principal.token_id} of {principal.subject} is genuine, for {trusted.audience}, and of now; "
             "whether it was taken back was not asked"
         )
         trace += _possession(principal.claims.get("cnf"), config)
-        verdict = rule.requirement.check(principal, at=at, leeway=config.leeway)
+        if principal.roles_ref is not None:
+            trace.append("roles: the token only names them; the gateway would ask the issuer for them, which was not done")
+        verdict = rule.requirement.check(principal, at=at, leeway=trusted.leeway)
     except RefusedRequestError as error:
         refused = error.refused
         return Replay(refused, (*trace, f"refused: {refused.why or refused.description}"))
