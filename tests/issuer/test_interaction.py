@@ -52,7 +52,7 @@ async def test_with_prompt_none_an_error_comes_instead_of_a_page(issuer, app):
 
 
 @pytest.mark.spec("OpenID Connect Core", "3.1.2.1", "SHOULD")
-@pytest.mark.parametrize("prompt", ["login", "select_account", "login consent"])
+@pytest.mark.parametrize("prompt", ["login", "login select_account", "login consent"])
 async def test_a_prompt_for_a_sign_in_is_met_by_a_new_one_alone(issuer, app, prompt, claims):
     await issuer.sign_in()
     issuer.clock.advance(30)

@@ -27,6 +27,7 @@ from carnet.issuer.egress import Egress
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.endpoints import (
     account,
+    account_choice,
     admin,
     admin_api,
     approvals,
@@ -50,6 +51,7 @@ from carnet.issuer.endpoints import (
     register,
     revocations,
     revoke,
+    roles,
     second_factor,
     second_proof,
     signal_poll,
@@ -91,6 +93,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *userinfo.ENDPOINTS,
     *introspect.ENDPOINTS,
     *revoke.ENDPOINTS,
+    *roles.ENDPOINTS,
     *end_session.ENDPOINTS,
     *check_session.ENDPOINTS,
     *register.ENDPOINTS,
@@ -98,6 +101,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *signal_streams.ENDPOINTS,
     *signal_poll.ENDPOINTS,
     *login.ENDPOINTS,
+    *account_choice.ENDPOINTS,
     *second_proof.ENDPOINTS,
     *welcome.ENDPOINTS,
     *account.ENDPOINTS,

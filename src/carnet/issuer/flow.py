@@ -29,6 +29,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
 
     allowed_by: str | None = None
     """The subject of whoever has allowed, on our page, all that this very request asks for."""
+    chosen: str | None = None
+    """The subject of whoever has said, on our page, that they go on with this account (`prompt=select_account`)."""
     pushed: Digest | None = None
     """Of the pushed request that the code is to spend (RFC 9126)."""
 

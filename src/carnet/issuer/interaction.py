@@ -20,6 +20,7 @@ class Interaction(Enum):
     """The value is the path of the page."""
 
     LOGIN = "login"
+    ACCOUNT_CHOICE = "login/account"
     SECOND_PROOF = "login/second"
     SECOND_FACTOR = "account/second-factor"
     """There is none yet: it is set up, and proved by that."""
@@ -46,6 +47,8 @@ def needed(
     """
     if _login_needed(asked, session, flow, at=at):
         return _unless_silent(asked, Interaction.LOGIN, LoginRequiredError("Nobody suitable is signed in."))
+    if session is not None and _choice_needed(asked, session, flow):
+        return Interaction.ACCOUNT_CHOICE
     if session is not None and _stronger_needed(asked, session):
         page = Interaction.SECOND_PROOF if second_factor else Interaction.SECOND_FACTOR
         return _unless_silent(asked, page, LoginRequiredError("The person has to give a second proof."))
@@ -70,9 +73,16 @@ def _login_needed(asked: AuthorizationRequest, session: Session | None, flow: Fl
         return True
     if just_now:
         return False
-    if asked.prompt & {"login", "select_account"} or asked.max_age == 0:  # whoever signs in has chosen an account
+    if "login" in asked.prompt or asked.max_age == 0:
         return True
     return asked.max_age is not None and at - session.auth_time > asked.max_age
+
+
+def _choice_needed(asked: AuthorizationRequest, session: Session, flow: Flow | None) -> bool:
+    """Section 3.1.2.1: whoever has just signed in has chosen an account, and so has who was named by the client."""
+    if "select_account" not in asked.prompt or asked.subject is not None:
+        return False
+    return flow is None or not (flow.chosen == session.subject or session.auth_time >= flow.began_at)
 
 
 def _stronger_needed(asked: AuthorizationRequest, session: Session) -> bool:

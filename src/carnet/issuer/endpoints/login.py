@@ -13,6 +13,7 @@ from carnet.issuer.login.errand import Errand, complete, errand_of, proof_page
 from carnet.issuer.login.password import Password
 from carnet.issuer.login.ticket import issue
 from carnet.issuer.refusals import RefusalError, page
+from carnet.oauth.parameters import Parameters
 
 METHODS: dict[str, LoginMethod] = {"password": Password()}
 """By the value of the form's field `method`; each has its template `login_<method>.html`."""
@@ -26,10 +27,17 @@ async def show(request: Request, desk: Desk) -> Response:
     errand = await errand_of(desk, seen, link_parameters(request))
     if seen.account is not None and errand.flow is None and errand.back is None:
         return RedirectResponse(f"{desk.config.issuer}/account", 303)
-    hint = errand.flow.parameters.get("login_hint") if errand.flow else None
-    return _form(
-        request, desk, seen, errand, email=(hint or "")[:MAX_EMAIL] or (seen.account.email if seen.account else "")
-    )
+    return _form(request, desk, seen, errand, email=_likely_email(seen, errand))
+
+
+def _likely_email(seen: Visit, errand: Errand) -> str:
+    """Who the client expects, or is signed in; of a request that asks which account it is to be, nobody."""
+    asked = errand.flow.parameters if errand.flow else Parameters([])
+    if (hint := asked.get("login_hint")) is not None:
+        return hint[:MAX_EMAIL]
+    if seen.account is None or "select_account" in (asked.get("prompt") or "").split():
+        return ""
+    return seen.account.email
 
 
 @page
