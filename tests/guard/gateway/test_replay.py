@@ -62,3 +62,18 @@ def test_a_token_that_is_not_good_says_why(why, issuer, clock):
     assert why("garbage").refused.code == "malformed"
     assert why("\udcff\u00e9").refused.code == "malformed_header"
     assert why(None).refused.code == "no_token"
+
+
+def test_it_says_what_a_token_is_bound_to_and_whether_the_gateway_could_see_it(document, issuer, clock, why):
+    token = issuer.token("alice", scope="orders:read", cnf={"jkt": "a key", "x5t#S256": "a certificate"})
+    told = why(token)
+    assert told.refused.code == "certificate_missing"
+    assert "client_certificate_header is not set" in told.trace[-1]
+    config = parse_config(document | {"client_certificate_header": "nginx"})
+    keys = KeySet([issuer.key.public()])
+    told = replay(
+        config, method="GET", host="shop.example", target="/orders/7", token=token, keys=keys, at=clock.ambient.now()
+    )
+    assert told.refused is None
+    assert any("proof: the token is bound to a key" in line for line in told.trace)
+    assert any("bound to the client certificate a certificate" in line for line in told.trace)
