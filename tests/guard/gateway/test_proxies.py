@@ -198,6 +198,7 @@ def test_a_good_token_reaches_the_service_which_is_told_who_asks(ingress):
     answer = ingress.ask("/orders/7?expand=1", token=ingress.reader())
     assert answer.status == 200
     assert answer.told() == {
+        "issuer": ingress.issuer.issuer,
         "subject": "alice",
         "client": "front-end",
         "roles": "CLERK",
