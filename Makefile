@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 SHELL := /bin/bash
 
-.PHONY: help demo test lint types elsewhere schedules bench fuzz model lock mutate docs system clean
+.PHONY: help demo test lint types elsewhere schedules bench fuzz model lock mutate coverage docs system clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ model: $(VENV)/test.stamp  ## run the revocation feed against its model, 100,000
 
 mutate: $(VENV)/test.stamp  ## change the code of MODULES bit by bit and see whether a test notices
 	@nice python scripts/mutate.py $(MODULES) $(ARGS)
+
+coverage: $(VENV)/node.stamp  ## show that the token core's own tests take every branch of it
+	@nice coverage run --branch --source=src/carnet/jose -m pytest --quiet tests/jose $(ARGS)
+	@coverage report --show-missing --skip-covered --fail-under=100
 
 docs: $(VENV)/test.stamp  ## write what is generated in docs/reference again
 	@python scripts/specifications.py
