@@ -5,7 +5,6 @@ chains of them. `make explore` makes about a hundred thousand; `ARGS="--examples
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile

@@ -172,7 +172,43 @@ async def _administrator(_config: Config, store: "Store") -> Finding:
     )
 
 
-STORE_LOOKS: tuple[Callable[[Config, "Store"], Awaitable[Finding]], ...] = (_database, _clock, _keys, _administrator)
+async def _token_sizes(config: Config, store: "Store") -> Finding:
+    """Tokens travel in headers and cookies, and the roles of somebody may be many."""
+    from carnet.issuer.token_size import LONGEST, largest
+
+    roles: tuple[str, ...] = ()
+    accounts = await store.accounts.list(limit=PAGE)
+    while accounts:
+        roles = max((roles, *(account.roles for account in accounts)), key=lambda some: len(" ".join(some)))
+        accounts = await store.accounts.list(after=accounts[-1].email, limit=PAGE)
+    over = []
+    clients = await store.clients.list(limit=PAGE)
+    while clients:
+        for client in clients:
+            size = largest(client, max(roles, client.roles, key=lambda some: len(" ".join(some))), config)
+            over += [(size, client.client_id)] if size.whole > config.access_token_budget else []
+        clients = await store.clients.list(after=clients[-1].client_id, limit=PAGE)
+    if not over:
+        return good(
+            "tokens", f"no client's access tokens go beyond the budget of {config.access_token_budget} characters."
+        )
+    size, client_id = max(over, key=lambda one: (one[0].issued, one[0].whole))
+    whose = f"those of {len(over)} clients may; the largest are {client_id}'s, with up to {size.whole} characters"
+    budget = f"access tokens have a budget of {config.access_token_budget} characters, and {whose}"
+    if size.issued > LONGEST:
+        return bad("tokens", f"{budget}: guards take none beyond {LONGEST}; give it fewer audiences or scope values.")
+    if size.issued > config.access_token_budget:
+        return warning("tokens", f"{budget}: give it fewer audiences or scope values.")
+    return warning("tokens", f"{budget}: they only name their roles, which guards ask the issuer for.")
+
+
+STORE_LOOKS: tuple[Callable[[Config, "Store"], Awaitable[Finding]], ...] = (
+    _database,
+    _clock,
+    _keys,
+    _administrator,
+    _token_sizes,
+)
 """What is looked at in the database, in this order; each says one thing."""
 
 

@@ -28,6 +28,7 @@ from carnet.guard.refusal import Refused, RefusedRequestError, invalid_token, un
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
 from carnet.guard.resource import Published, Resource, publish
 from carnet.guard.revocation import Revocation, RevocationView, Verdict
+from carnet.guard.role_book import RoleBook, Roles
 from carnet.guard.verifier import ALGORITHMS, UnknownKeyRefusedError, Verifier
 from carnet.jose import KeySet
 from carnet.oauth.dpop import SCHEME
@@ -88,7 +89,15 @@ class Opinion:
     token: str = field(repr=False)
 
 
-Step: TypeAlias = Need | MissingKey | Opinion
+@dataclass(frozen=True, slots=True)
+class UnknownRoles:
+    """The token only names its roles: the issuer is to be asked for them."""
+
+    token: str = field(repr=False)
+    reference: str
+
+
+Step: TypeAlias = Need | MissingKey | Opinion | UnknownRoles
 
 
 class _Checkpoint:
@@ -109,6 +118,7 @@ class _Checkpoint:
         credentials = settings.get("introspection")
         self._introspection = None if credentials is None else Introspection(credentials)
         self._proofs = ProofMemory()
+        self._roles = RoleBook()
         self.certificates = CertificateSource(
             settings.get("client_certificate_header"), settings.get("trusted_proxies", ())
         )
@@ -187,6 +197,8 @@ class _Checkpoint:
                 check_possession(possession, presented, principal, self._proofs, at=now)
             if self._view is not None and self._feed is not None and self._feed.follows(self._source.metadata):
                 yield from self._look_up(self._view, token, principal, requirement)
+            if principal.roles_ref is not None:
+                principal = yield from self._with_roles(token, principal, principal.roles_ref)
             if requirement.rules:
                 self._permit(principal, requirement)
         except RefusedRequestError as error:
@@ -248,6 +260,19 @@ class _Checkpoint:
             if active is False:
                 raise RefusedRequestError(invalid_token("revoked", "The issuer says that the token is not active."))
         raise RefusedRequestError(self._unready("feed_stale", "The revocation feed is stale"))
+
+    def _with_roles(self, token: str, principal: Principal, reference: str) -> Generator[Step, None, Principal]:
+        """The principal with the roles that its token names. Without them nobody is let in: it is not known who they are."""
+        found = self._roles.find(token, reference, self._ambient.monotonic())
+        if found is Roles.TO_ASK:
+            yield UnknownRoles(token, reference)
+            found = self._roles.find(token, reference, self._ambient.monotonic())
+        if isinstance(found, frozenset):
+            return replace(principal, roles=found)
+        if found is Roles.CHANGED:
+            raise RefusedRequestError(invalid_token("roles_changed", "The roles that the token names are others by now."))
+        why = f"The roles that the token names could not be had of {self.verifier.issuer}."
+        raise RefusedRequestError(unready(why, code="roles_unknown", retry_after=_RETRY_SECONDS))
 
     def _question(self, token: str) -> Fetch | None:
         """What to ask the issuer about a token, if there is whom to ask."""
@@ -388,6 +413,12 @@ class Checkpoint(_Checkpoint):
                 with suppress(FetchError):
                     response = await fetch(question, transport=self._transport)
                 self._take_opinion(token, response)
+            case UnknownRoles(token, reference):
+                response = None
+                if (question := self._roles.question(token, self._source.metadata)) is not None:
+                    with suppress(FetchError):
+                        response = await fetch(question, transport=self._transport)
+                self._roles.answered(token, reference, response, self._ambient.monotonic())
 
 
 class BlockingCheckpoint(_Checkpoint):
@@ -474,6 +505,12 @@ class BlockingCheckpoint(_Checkpoint):
                 with suppress(FetchError):
                     response = fetch_blocking(question, ambient=self._ambient, transport=self._transport)
                 self._take_opinion(token, response)
+            case UnknownRoles(token, reference):
+                response = None
+                if (question := self._roles.question(token, self._source.metadata)) is not None:
+                    with suppress(FetchError):
+                        response = fetch_blocking(question, ambient=self._ambient, transport=self._transport)
+                self._roles.answered(token, reference, response, self._ambient.monotonic())
 
 
 def key_set_machine(issuer: str, algorithms: tuple[str, ...], ambient: Ambient) -> KeySetMachine:

@@ -30,6 +30,8 @@ class Metadata:
     revocations_endpoint: str | None = None
     """Carnet's own: the revocation feed."""
     revocations_snapshot_endpoint: str | None = None
+    roles_endpoint: str | None = None
+    """Carnet's own: the roles of a token that only names them."""
     authorization_response_iss_parameter_supported: bool = False
     """RFC 9207 section 3: then an authorization response without `iss` is refused."""
 
@@ -43,6 +45,7 @@ _OPTIONAL_ENDPOINTS = (
     "introspection_endpoint",
     "revocations_endpoint",
     "revocations_snapshot_endpoint",
+    "roles_endpoint",
 )
 
 

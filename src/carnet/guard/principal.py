@@ -27,6 +27,8 @@ class Principal:
     """`jti`."""
     expires_at: Instant
     roles: frozenset[str] = frozenset()
+    roles_ref: str | None = None
+    """The digest of roles that the token only names (`role_book.py`): a checkpoint finds them, and a verifier alone has none."""
     scope: frozenset[str] = frozenset()
     acr: str | None = None
     amr: tuple[str, ...] = ()
@@ -53,6 +55,8 @@ def principal_of(verified: Verified) -> Principal:
         ClaimFormError: a claim has another type than RFC 9068 gives it.
     """
     claims = verified.claims
+    if "roles" in claims and "roles_ref" in claims:
+        raise ClaimFormError("roles_ref", "alone: a token has its roles or names them")
     return Principal(
         issuer=_text(claims, "iss"),
         subject=_text(claims, "sub"),
@@ -60,6 +64,7 @@ def principal_of(verified: Verified) -> Principal:
         token_id=_text(claims, "jti"),
         expires_at=int(claims["exp"]),
         roles=frozenset(_texts(claims, "roles")),
+        roles_ref=_text(claims, "roles_ref") if "roles_ref" in claims else None,
         scope=_scope(claims),
         acr=_text(claims, "acr") if "acr" in claims else None,
         amr=_texts(claims, "amr"),

@@ -92,6 +92,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many guards and relays may listen to the revocation feed of one node at once."""
     revocation_listeners_per_address: int = 1_000
     """How many of them from one address (of IPv6, from one /64)."""
+    access_token_budget: int = 4_096
+    """Characters: a cookie takes no more. Longer access tokens only name their roles (`token_size.py`)."""
     define: Defined = Defined()
     """Scope values, claims and audiences (`definition.py`); further ones are in the store."""
     lifetimes: Lifetimes = Lifetimes()
@@ -188,6 +190,8 @@ def check(config: Config) -> Config:
     if min(config.revocation_listeners, config.revocation_listeners_per_address) < 1:
         raise ConfigError("revocation_listeners and revocation_listeners_per_address are at least 1.")
     _check_admission(config)
+    if not 512 <= config.access_token_budget <= 8_192:
+        raise ConfigError("access_token_budget is 512 to 8192 characters: guards take no longer tokens.")
     for name in Lifetimes.__struct_fields__:
         if getattr(config.lifetimes, name) < 1:
             raise ConfigError(f"lifetimes.{name} is at least one second.")

@@ -13,8 +13,9 @@ from carnet.issuer.pairwise import Names, names_for
 from carnet.issuer.person_claims import chosen
 from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN
 from carnet.issuer.storage.records import Account, Artifact, Client, Session
-from carnet.jose import SigningKey, sign_jwt
-from carnet.oauth import access_token, id_token
+from carnet.issuer.token_size import signed
+from carnet.jose import SigningKey
+from carnet.oauth import id_token
 from carnet.oauth.access_token import AccessToken
 from carnet.oauth.authorization_details import Details
 from carnet.oauth.errors import InvalidGrantError
@@ -80,7 +81,7 @@ async def mint(authorization: Authorization, client: Client, desk: Desk, bounds:
         return await _derived(authorization.derived, token, key, client, desk)
     person = authorization.person
     if person is None:
-        return Minted(access_token=_sign(token, key), expires_in=lifetime, scope=bounds.scope)
+        return Minted(access_token=await signed(token, key, desk), expires_in=lifetime, scope=bounds.scope)
     names = await names_for(client, person.subject, person.sid, desk)
     account = await _account(person.subject, desk)
     ends_at = await _end_of_session(person, desk, at=now)
@@ -94,22 +95,18 @@ async def mint(authorization: Authorization, client: Client, desk: Desk, bounds:
         may_act=None if client.may_act is None else {"sub": client.may_act},
         epoch=account.epoch,
     )
-    signed = _sign(token, key)
+    written = await signed(token, key, desk)
     return Minted(
-        access_token=signed,
+        access_token=written,
         expires_in=lifetime,
         scope=bounds.scope,
-        id_token=await _id_token(authorization, person, names, account, client, desk, access_token=signed)
+        id_token=await _id_token(authorization, person, names, account, client, desk, access_token=written)
         if OPENID in bounds.scope
         else None,
         successor=_successor(_rebound(person, client, bounds.confirmation), client, desk, ends_at=ends_at)
         if "refresh_token" in client.grant_types
         else None,
     )
-
-
-def _sign(token: AccessToken, key: SigningKey) -> str:
-    return sign_jwt(token.claims(), key, typ=access_token.TYP)
 
 
 async def _access_token_lifetime(client: Client, audience: tuple[str, ...], desk: Desk) -> int:
@@ -141,7 +138,7 @@ async def _derived(derived: Derived, token: AccessToken, key: SigningKey, client
     if lapsed(token.expires_at, at=token.issued_at):
         raise InvalidGrantError("The authorization is not valid any more.", why="what it derives from has just expired")
     lifetime = token.expires_at - token.issued_at
-    return Minted(access_token=_sign(token, key), expires_in=lifetime, scope=token.scope)
+    return Minted(access_token=await signed(token, key, desk), expires_in=lifetime, scope=token.scope)
 
 
 async def _account(subject: str, desk: Desk) -> Account:

@@ -8,7 +8,7 @@ from carnet.issuer.config import SIGNING_ALGORITHMS
 from carnet.issuer.desk import Desk
 from carnet.issuer.envelope import out_of_envelope
 from carnet.issuer.pairwise import sector_of, subject_behind
-from carnet.issuer.storage.records import Client
+from carnet.issuer.storage.records import Account, Client
 from carnet.jose import JoseError, KeySet, base64url
 from carnet.jose.profiles import ACCESS_TOKEN, ID_TOKEN, Profile
 from carnet.jose.strict_json import parse_object
@@ -27,6 +27,14 @@ def audience_of(claims: Claims) -> tuple[str, ...]:
     """RFC 7519 section 4.1.3: `aud` is one name or several."""
     audience: str | tuple[str, ...] = claims["aud"]
     return (audience,) if isinstance(audience, str) else audience
+
+
+async def holder_of(claims: Claims, desk: Desk) -> Account | Client | None:
+    """Whose a live token is: a person's account, or the client that speaks for itself."""
+    client = await desk.store.clients.get(claims["client_id"])
+    if client is None or claims["sub"] == client.client_id:
+        return client
+    return await desk.store.accounts.get(await subject_behind(claims["sub"], client, desk))
 
 
 async def hinted_subject(token: str, client: Client, desk: Desk) -> str | None:
@@ -95,10 +103,7 @@ async def _stands(claims: Claims, desk: Desk, *, at: Instant) -> bool:
     for kind, value in names:
         if await desk.store.revocations.find(kind, value, at=at) is not None:
             return False
-    client = await desk.store.clients.get(claims["client_id"])
-    if client is None:
+    holder = await holder_of(claims, desk)
+    if holder is None or (isinstance(holder, Account) and holder.disabled_at is not None):
         return False
-    if claims["sub"] == client.client_id:
-        return bool(claims.get("sep", 0) >= client.epoch)
-    account = await desk.store.accounts.get(await subject_behind(claims["sub"], client, desk))
-    return account is not None and account.disabled_at is None and claims.get("sep", 0) >= account.epoch
+    return bool(claims.get("sep", 0) >= holder.epoch)

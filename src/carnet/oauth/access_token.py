@@ -1,14 +1,23 @@
 """RFC 9068: the JWT profile of access tokens."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 
 from carnet.ambient import Instant
+from carnet.jose import base64url
 from carnet.oauth.scope import Scope, join
 
 TYP: Final = "at+jwt"
 """Section 2.1."""
+
+
+def roles_reference(roles: Iterable[str]) -> str:
+    """A digest that stands for these roles, in whatever order: the base64url of the SHA-256 of their sorted JSON array."""
+    written = json.dumps(sorted(set(roles)), separators=(",", ":"))
+    return base64url.text(sha256(written.encode("ascii")).digest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,8 @@ class AccessToken:
     expires_at: Instant
     token_id: str
     roles: Sequence[str] = ()
+    roles_ref: str | None = None
+    """Carnet's: what stands in the place of roles that would make the token too large (`roles_reference`)."""
     sign_in: SignIn | None = None
     """None: no person is behind it."""
     sid: str | None = None
@@ -54,6 +65,8 @@ class AccessToken:
     """RFC 7800 section 3.1, `cnf`: the key that it is bound to; None: whoever holds it may use it."""
     epoch: int | None = None
     """Carnet's `sep`: the subject's epoch, below which guards refuse a token."""
+    status: Mapping[str, Any] | None = None
+    """Token Status List section 6.2: where others than guards can see whether it was taken back."""
 
     def claims(self) -> dict[str, Any]:
         """Section 2.2.
@@ -74,8 +87,11 @@ class AccessToken:
             "jti": self.token_id,
             "client_id": self.client_id,
             "scope": join(self.scope),
-            "roles": list(self.roles),
         }
+        if self.roles_ref is None:
+            made["roles"] = list(self.roles)
+        else:
+            made["roles_ref"] = self.roles_ref
         if self.authorization_details:
             made["authorization_details"] = list(self.authorization_details)
         if self.sign_in is not None:
@@ -86,5 +102,6 @@ class AccessToken:
             "act": self.actor,
             "may_act": self.may_act,
             "cnf": self.confirmation,
+            "status": self.status,
         }
         return made | {name: value for name, value in optional.items() if value is not None}

@@ -8,7 +8,8 @@ from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
 from carnet.issuer.freshness import FRESH, strong_and_recent
 from carnet.issuer.http_security import written_address
-from carnet.issuer.presented_tokens import Claims
+from carnet.issuer.presented_tokens import Claims, holder_of
+from carnet.issuer.storage.records import Account
 from carnet.oauth import acr, scope
 from carnet.oauth.errors import InsufficientScopeError, InsufficientUserAuthenticationError
 
@@ -30,20 +31,19 @@ async def admitted(request: Request, claims: Claims, desk: Desk, *, needs: str, 
     granted = scope.parse(claims.get("scope"))
     if needs not in granted:
         raise InsufficientScopeError(f"This needs the scope value {needs}.", scope=needs)
-    subject, client_id = str(claims["sub"]), str(claims["client_id"])
-    account = await desk.store.accounts.get(subject)
-    client = await desk.store.clients.get(client_id)
-    holder = account if account is not None else client if subject == client_id else None
+    holder = await holder_of(claims, desk)
     if holder is None or ADMIN not in holder.roles:
         raise InsufficientScopeError(f"This needs the role {ADMIN}.", scope=needs)
-    now = desk.ambient.now()
-    if (
-        account is not None
-        and changes
-        and not strong_and_recent(account, claims.get("acr"), claims.get("auth_time", 0), at=now)
-    ):
-        wanted = acr.TWO_FACTORS if account.totp is not None else None
-        raise InsufficientUserAuthenticationError(
-            "A change needs a proof that was just given.", max_age=FRESH, acr_values=wanted
-        )
-    return Caller(Actor(subject, written_address(request, desk.config)), client_id, granted)
+    if isinstance(holder, Account) and changes:
+        _check_proof(holder, claims, desk)
+    subject = holder.subject if isinstance(holder, Account) else holder.client_id
+    return Caller(Actor(subject, written_address(request, desk.config)), str(claims["client_id"]), granted)
+
+
+def _check_proof(account: Account, claims: Claims, desk: Desk) -> None:
+    if strong_and_recent(account, claims.get("acr"), claims.get("auth_time", 0), at=desk.ambient.now()):
+        return
+    wanted = acr.TWO_FACTORS if account.totp is not None else None
+    raise InsufficientUserAuthenticationError(
+        "A change needs a proof that was just given.", max_age=FRESH, acr_values=wanted
+    )

@@ -15,7 +15,7 @@ from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.envelope import envelope
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.pairwise import subject_for
-from carnet.issuer.presented_tokens import Claims, audience_of, live_access_token
+from carnet.issuer.presented_tokens import Claims, audience_of, holder_of, live_access_token
 from carnet.issuer.rotation import authenticates
 from carnet.issuer.storage.records import Artifact, Client
 from carnet.oauth.confirmation import token_type
@@ -45,10 +45,19 @@ async def answer(request: Request, desk: Desk) -> Response:
     elif not _concerns(claims, client):
         found = INACTIVE
     else:
-        found = {"active": True, "token_type": token_type(claims.get("cnf")), **claims}
+        found = {"active": True, "token_type": token_type(claims.get("cnf")), **await _with_roles(claims, desk)}
     if MEDIA_TYPE in request.headers.get("accept", "").lower():
         return await _signed(found, client, desk)
     return json_answer(found)
+
+
+async def _with_roles(claims: Claims, desk: Desk) -> dict[str, Any]:
+    """Of a token that only names its roles, those that its holder has now (`token_size.py`)."""
+    told = dict(claims)
+    if told.pop("roles_ref", None) is not None:
+        holder = await holder_of(claims, desk)
+        told["roles"] = () if holder is None else holder.roles
+    return told
 
 
 def _concerns(claims: Claims, client: Client) -> bool:

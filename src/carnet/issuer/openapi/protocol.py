@@ -67,6 +67,11 @@ SCHEMAS: dict[str, Any] = {
         "required": ["sub"],
         "properties": {"sub": TEXT},
     },
+    "RolesOfToken": {
+        "type": "object",
+        "required": ["sub", "roles"],
+        "properties": {"sub": TEXT, "roles": {"type": "array", "items": TEXT}},
+    },
     "Introspection": {
         "type": "object",
         "description": "RFC 7662 section 2.2.",
@@ -327,6 +332,16 @@ PROTOCOL: dict[tuple[str, str], dict[str, Any]] = {
         _by_client({200: {"description": "It is of no use any more, if it ever was."}}),
         content=_form("token", "token_type_hint", *CLIENT, required=("token",)),
         security=("client", ""),
+    ),
+    ("/roles", "GET"): _operation(
+        "roles",
+        "The roles of an access token that only names them",
+        {
+            200: json_answer("The roles as they are now.", named("RolesOfToken")),
+            401: challenged("There is no valid access token."),
+            503: UNAVAILABLE,
+        },
+        security=("accessToken",),
     ),
     ("/end_session", "GET"): _operation(
         "end-session", "OpenID Connect RP-Initiated Logout", _pages(400, 403), query=LOGOUT
