@@ -96,6 +96,30 @@ def test_generated_pages_are_up_to_date(script):
     assert done.returncode == 0, done.stderr
 
 
+FOLLOWED = [
+    *(f"RFC {number}" for number in (
+        6749, 6750, 7009, 7515, 7516, 7517, 7518, 7519, 7523, 7591, 7592, 7636, 7638, 7662, 7797, 8037, 8252, 8414, 8417, 8628,
+        8693, 8705, 8707, 8725, 8935, 8936, 9068, 9101, 9126, 9207, 9278, 9396, 9449, 9470, 9493, 9700, 9701, 9728, 9864, 9901,
+    )),
+    *(f"OpenID Connect {name}" for name in (
+        "Core", "Discovery", "Dynamic Client Registration", "RP-Initiated Logout", "Back-Channel Logout", "Front-Channel Logout",
+        "Session Management",
+    )),
+    "OAuth 2.1", "OpenID CIBA Core", "JARM", "FAPI 2.0 Security Profile", "FAPI 2.0 Message Signing", "FAPI CIBA",
+    "OpenID Shared Signals Framework", "OpenID CAEP", "OpenID RISC",
+    "OAuth Client ID Metadata Document", "MCP authorization",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("specification", FOLLOWED)
+def test_each_specification_is_listed_with_its_files_and_its_tests(specification):
+    page = (REFERENCE / "specifications.md").read_text("utf-8")
+    [row] = re.findall(
+        rf"^\| \[{re.escape(specification)}\]\(#.*\) \| .* \| (\d+) \| (\d+) \| \d* \|$", page, re.MULTILINE
+    )
+    assert all(int(count) for count in row), f"{specification}: {row[0]} files and {row[1]} tests"
+
+
 def test_every_setting_is_described_with_its_default():
     page = (REFERENCE / "configuration.md").read_text("utf-8")
     defaults = {field: getattr(Config(), field) for field in Config.__struct_fields__ if field != "lifetimes"}

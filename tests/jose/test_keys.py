@@ -101,6 +101,7 @@ def test_a_key_survives_pem_and_der_with_and_without_a_password(alg, key_of):
     refused(lambda: VerifyingKey.from_der(key.to_der(), alg=alg))
 
 
+@pytest.mark.spec("RFC 9278", "3", "MUST")
 @pytest.mark.parametrize("alg", ASYMMETRIC)
 def test_a_public_jwk_has_nothing_private_and_names_its_algorithm_and_thumbprint(alg, key_of):
     key = key_of(alg)
@@ -418,12 +419,14 @@ def test_a_kid_may_be_given_and_is_kept(key_of):
     assert SigningKey.from_secret(bytes(32), alg="HS256", kid="mine").to_jwk()["kid"] == "mine"
 
 
+@pytest.mark.spec("RFC 7638", "3.2", "MUST")
 def test_the_same_key_material_has_the_same_thumbprint_under_every_algorithm(key_of):
     jwk = key_of("RS256").public().to_jwk()
     jwk.pop("alg")
     assert VerifyingKey.from_jwk(jwk, alg="PS256").thumbprint() == key_of("RS256").thumbprint()
 
 
+@pytest.mark.spec("RFC 9964", "3", "MUST")
 @pytest.mark.parametrize("alg", [None, 7, "ES256", "ML-DSA-99", ["ML-DSA-44"]])
 def test_a_key_of_an_algorithm_pair_names_its_algorithm(alg, key_of):
     """RFC 9964 section 3: without it the octets mean nothing."""
@@ -431,6 +434,7 @@ def test_a_key_of_an_algorithm_pair_names_its_algorithm(alg, key_of):
     assert "is none of ML-DSA-44, ML-DSA-65, ML-DSA-87" in refused(lambda: AKP.load_public(jwk | {"alg": alg}))
 
 
+@pytest.mark.spec("RFC 7638", "3.2", "MUST")
 def test_a_thumbprint_needs_all_its_members_as_strings(key_of):
     jwk = key_of("ES256").public().to_jwk()
     for name in ("crv", "x", "y"):
