@@ -204,6 +204,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT""",
         "INSERT INTO counter (name, value) VALUES ('longest_access_token', 0), ('longest_access_token_until', 0)",
     ),
+    (
+        """CREATE TABLE listed_token (
+            list_id TEXT NOT NULL,
+            place INTEGER NOT NULL,
+            jti TEXT NOT NULL,
+            family TEXT,
+            sid TEXT,
+            subject TEXT NOT NULL,
+            epoch INTEGER NOT NULL,
+            client_id TEXT NOT NULL,
+            kid TEXT NOT NULL,
+            expires_at INTEGER NOT NULL,
+            kept_until INTEGER NOT NULL,
+            PRIMARY KEY (list_id, place)
+        ) STRICT""",
+        "CREATE INDEX listed_token_expires_at ON listed_token (list_id, expires_at)",
+        "CREATE INDEX listed_token_kept_until ON listed_token (kept_until)",
+    ),
 )
 
 LATEST = len(MIGRATIONS)

@@ -21,6 +21,7 @@ from carnet.issuer.storage.records import (
     Event,
     FeedReport,
     Happening,
+    ListedToken,
     Participant,
     Pseudonym,
     Revocation,
@@ -378,8 +379,11 @@ class Signals(Protocol):
         On a stream that is not enabled that is the word of its status alone.
         """
 
-    async def delivered(self, stream_id: str, numbers: Sequence[int]) -> None:
-        """Whoever receives this stream has these, or does not want them."""
+    async def delivered(self, stream_id: str, marks: Sequence[tuple[int, Instant]]) -> None:
+        """Whoever receives this stream has these, or does not want them: named by their numbers and times.
+
+        A number alone could come again, after an old database was put back.
+        """
 
     async def due(self, *, at: Instant, lease: int, limit: int = 20) -> list[tuple[SignalStream, int]]:
         """Take the streams to which something is to be pushed now, with how often that has failed in a row.
@@ -398,6 +402,19 @@ class Signals(Protocol):
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> list[tuple[SignalStream, int]]:
         """A page in the order of stream_ids, each with the number of events that wait on it."""
+
+
+class StatusLists(Protocol):
+    """Token Status List: the places that access tokens have in lists."""
+
+    async def place(self, token: ListedToken) -> bool:
+        """Give a token its place; False if somebody has it already."""
+
+    async def taken_back(self, list_id: str, *, at: Instant) -> list[int] | None:
+        """The places of the tokens that live and are taken back, in order; None if there is no such list any more."""
+
+    async def published(self, *, at: Instant) -> list[str]:
+        """The lists in which tokens may still be looked up."""
 
 
 class Throttle(Protocol):
@@ -460,6 +477,7 @@ class Store(Protocol):
     revocations: Revocations
     feed_reports: FeedReports
     signals: Signals
+    status_lists: StatusLists
     throttle: Throttle
     events: Events
     definitions: Definitions

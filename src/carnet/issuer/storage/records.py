@@ -153,6 +153,8 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Consent is not asked for: whoever runs the issuer runs the client too."""
     access_token_lifetime: int | None = None
     """Seconds; None: the issuer's default."""
+    access_token_status_list: bool = False
+    """Token Status List section 6: whether its access tokens have a place in a list that says what was taken back."""
     refresh_retry_window: int | None = None
     """Seconds in which it may ask again for the answer to a refresh that it has lost; None: as `rotation.py` says."""
     token_exchange: TokenExchange | None = None
@@ -436,3 +438,20 @@ class Signal(Struct, frozen=True, kw_only=True):
     at: Instant
     cause: int
     """The same for all signals of one change."""
+
+
+class ListedToken(Struct, frozen=True, kw_only=True):
+    """Token Status List section 6.2: an access token that has a place in a status list, and what can take it back."""
+
+    list_id: str
+    index: int
+    token_id: str
+    """Its `jti`; a family stands before its dot."""
+    subject: str
+    client_id: str
+    sid: str | None
+    epoch: int
+    kid: str
+    expires_at: Instant
+    kept_until: Instant
+    """From then on the whole list is gone; until then nobody else gets the place."""

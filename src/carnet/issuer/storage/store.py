@@ -18,6 +18,7 @@ from carnet.issuer.storage.sessions import StoredSessions
 from carnet.issuer.storage.signals import StoredSignals
 from carnet.issuer.storage.signing_keys import StoredSigningKeys
 from carnet.issuer.storage.statements import Engine, Statement, Verb
+from carnet.issuer.storage.status_lists import StoredStatusLists
 from carnet.issuer.storage.throttle import StoredThrottle
 
 
@@ -41,6 +42,7 @@ class EngineStore:
         self.feed_reports: ports.FeedReports = StoredFeedReports(engine)
         self.revocations: ports.Revocations = StoredRevocations(engine)
         self.signals: ports.Signals = StoredSignals(engine)
+        self.status_lists: ports.StatusLists = StoredStatusLists(engine)
         self.throttle: ports.Throttle = StoredThrottle(engine)
         self.events: ports.Events = StoredEvents(engine)
         self.definitions: ports.Definitions = StoredDefinitions(engine)

@@ -94,6 +94,16 @@ def _feed_reports(at: Instant, limit: int) -> Verb[int]:
     return len((yield Statement("DELETE FROM feed_report WHERE told_at <= ? RETURNING 1", (at - _HOUR,))))
 
 
+def _listed_tokens(at: Instant, limit: int) -> Verb[int]:
+    """Not when a token has expired, but when its list is not published any more: no place is given twice."""
+    rows = yield Statement(
+        "DELETE FROM listed_token WHERE (list_id, place) IN"
+        " (SELECT list_id, place FROM listed_token WHERE kept_until <= ? LIMIT ?) RETURNING 1",
+        (at, limit),
+    )
+    return len(rows)
+
+
 STEPS: tuple[Callable[[Instant, int], Verb[int]], ...] = (
     _ownerless,
     _families,
@@ -102,4 +112,5 @@ STEPS: tuple[Callable[[Instant, int], Verb[int]], ...] = (
     _throttle,
     _revocations,
     _feed_reports,
+    _listed_tokens,
 )

@@ -28,8 +28,8 @@ from carnet.testing.storage.races import TestRaces
 from carnet.testing.storage.revocations import TestRevocations
 from carnet.testing.storage.sessions import TestSessions
 from carnet.testing.storage.signals import TestSignals
-from carnet.testing.storage.signals import TestSignals
 from carnet.testing.storage.signing_keys import TestSigningKeys
+from carnet.testing.storage.status_lists import TestStatusLists
 from carnet.testing.storage.sweeping import TestSweeping
 from carnet.testing.storage.throttle import TestThrottle
 from carnet.testing.storage.whole import TestStore
@@ -49,8 +49,8 @@ __all__ = [
     "TestRevocations",
     "TestSessions",
     "TestSignals",
-    "TestSignals",
     "TestSigningKeys",
+    "TestStatusLists",
     "TestStore",
     "TestSweeping",
     "TestThrottle",
