@@ -122,6 +122,22 @@ def test_a_token_lets_a_client_register_itself_and_says_if_that_is_off(carnet):
     assert carnet("client", "registration-token", "--lifetime", "0").status == 2
 
 
+def test_a_token_for_registration_has_a_policy_of_the_settings_or_of_the_options(carnet, tmp_path):
+    settings = tmp_path / "policies.toml"
+    settings.write_text('[registration_policies.partners]\nuses = 5\nhosts = ["partner.example"]\n')
+    named = carnet("client", "registration-token", "--config", str(settings), "--policy", "partners", "--json").json
+    assert (named["uses"], named["reusable"]) == (5, False)
+    changed = carnet(
+        "client", "registration-token", "--config", str(settings), "--policy", "partners", "--uses", "2",
+        "--audience", "orders", "--scope", "orders:read", "--grant", "client_credentials", "--host", "a.example", "--json",
+    ).json  # fmt: skip
+    assert changed["uses"] == 2
+    unknown = carnet("client", "registration-token", "--policy", "partners")
+    assert (unknown.status, "no such registration policy" in unknown.err) == (2, True)
+    for wrong in (["--host", "https://a.example"], ["--uses", "0"], ["--scope", "a b"], ["--uses", "2", "--reusable"]):
+        assert carnet("client", "registration-token", *wrong).status == 2, wrong
+
+
 def test_further_members_of_a_registration_come_from_a_file(carnet, tmp_path):
     grant = "urn:ietf:params:oauth:grant-type:token-exchange"
     policy = {"kind": "delegation", "receives": ["orders"]}

@@ -6,11 +6,12 @@ import dataclasses
 import pytest
 from msgspec.structs import replace
 
+from carnet.issuer.admission import RegistrationPolicy
 from carnet.issuer.clients import Registered
 from carnet.issuer.config import Config
 from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 from carnet.issuer.opaque import Opaque
-from carnet.issuer.registration import INITIAL_LIFETIME, PER_HOUR, asked_client, counted, initial_token
+from carnet.issuer.registration import PER_HOUR, asked_client, counted, initial_token
 from carnet.jose import SigningKey
 from carnet.oauth.errors import InvalidClientMetadataError, OAuthError
 
@@ -27,7 +28,7 @@ def config(tmp_path) -> Config:
 
 @pytest.fixture
 async def token(issuer) -> str:
-    return (await initial_token(issuer.desk, reusable=True)).secret.value
+    return (await initial_token(issuer.desk, RegistrationPolicy(uses=None))).secret.value
 
 
 async def ask(issuer, token: str | None, **metadata):
@@ -175,7 +176,7 @@ async def test_without_a_token_nobody_registers(issuer, token):
 
 
 async def test_a_token_is_good_once_and_a_refusal_does_not_cost_it(issuer):
-    once = (await initial_token(issuer.desk, reusable=False)).secret.value
+    once = (await initial_token(issuer.desk)).secret.value
     assert (await ask(issuer, once, redirect_uris=["http://evil.example/"])).status_code == 400
     answers = await asyncio.gather(*(ask(issuer, once) for _ in range(8)))
     assert sorted(answer.status_code for answer in answers) == [201] + [401] * 7
@@ -184,9 +185,9 @@ async def test_a_token_is_good_once_and_a_refusal_does_not_cost_it(issuer):
 
 
 async def test_a_token_expires(issuer):
-    once = (await initial_token(issuer.desk, reusable=False)).secret.value
-    many = (await initial_token(issuer.desk, reusable=True, lifetime=2 * INITIAL_LIFETIME)).secret.value
-    issuer.clock.advance(INITIAL_LIFETIME)
+    once = (await initial_token(issuer.desk)).secret.value
+    many = (await initial_token(issuer.desk, RegistrationPolicy(uses=None, lifetime=2 * 86_400))).secret.value
+    issuer.clock.advance(86_400)
     assert (await ask(issuer, once)).status_code == 401
     assert (await ask(issuer, many)).status_code == 201
 
@@ -261,7 +262,7 @@ async def test_a_token_that_is_good_for_many_is_not_good_for_too_many(issuer, to
                 {"software_id": "x" * 201},
             )
         ),
-        ({"software_statement": "a.b.c"}, "unapproved_software_statement"),
+        ({"software_statement": "a.b.c"}, "invalid_software_statement"),
     ],
     ids=str,
 )  # fmt: skip
@@ -291,18 +292,18 @@ async def test_nothing_that_a_client_names_leads_inside(issuer, tmp_path, name, 
     """Rule O6. On a developer's own machine it may: there the issuer is on a loopback address itself."""
     desk = dataclasses.replace(issuer.desk, config=Config(issuer="https://id.example", data=tmp_path))
     given = {"redirect_uris": (CALLBACK,), "client_name": "x"}
-    assert asked_client(given | {name: "https://app.example/x"}, desk, allowed=("openid",)).client.client_name == "x"
+    assert asked_client(given | {name: "https://app.example/x"}, desk).client.client_name == "x"
     with pytest.raises(InvalidClientMetadataError):
-        asked_client(given | {name: f"https://{host}/x"}, desk, allowed=("openid",))
+        asked_client(given | {name: f"https://{host}/x"}, desk)
 
 
 async def test_a_web_app_is_reached_by_https(issuer, tmp_path):
     desk = dataclasses.replace(issuer.desk, config=Config(issuer="https://id.example", data=tmp_path))
     given = {"redirect_uris": ("http://localhost:3000/cb",), "client_name": "x"}
     with pytest.raises(OAuthError):
-        asked_client(given, desk, allowed=("openid",))
+        asked_client(given, desk)
     native = given | {"application_type": "native", "token_endpoint_auth_method": "none"}
-    assert asked_client(native, desk, allowed=("openid",)).client.public
+    assert asked_client(native, desk).client.public
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"a":1,"a":2}', b'"x"', b'{"x": NaN}', b"\xff"])
@@ -429,14 +430,14 @@ class TestOff:
         return Config(issuer=ISSUER, data=tmp_path)
 
     async def test_unless_it_is_turned_on_nobody_registers_and_discovery_does_not_say_so(self, issuer):
-        token = (await initial_token(issuer.desk, reusable=True)).secret.value
+        token = (await initial_token(issuer.desk, RegistrationPolicy(uses=None))).secret.value
         assert (await ask(issuer, token)).status_code == 404
         document = (await issuer.direct.get("/.well-known/openid-configuration")).json()
         assert "registration_endpoint" not in document
 
 
 async def test_what_the_token_was_made_with_the_client_is_registered_with(issuer, token):
-    older = (await initial_token(issuer.desk, reusable=True, pkce="or_nonce")).secret.value
+    older = (await initial_token(issuer.desk, RegistrationPolicy(uses=None, pkce="or_nonce"))).secret.value
     for given, expected in ((token, "required"), (older, "or_nonce")):
         client = await registered(issuer, given, pkce="or_nonce")
         kept = await issuer.desk.store.clients.get(client["client_id"])

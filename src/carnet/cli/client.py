@@ -76,6 +76,9 @@ def add(subparsers: Any) -> None:
         action="store_true",
         help="it gets only tokens that are bound to its certificate (RFC 8705)",
     )
+    create.add_argument(
+        "--tls-certificate", metavar="FILE", help="its own certificate (PEM), with self_signed_tls_client_auth"
+    )
     for name, summary in TLS_NAMES.items():
         create.add_argument(f"--tls-{name}", metavar="N", help=f"{summary}, with tls_client_auth")
     create.add_argument(
@@ -117,9 +120,25 @@ def add(subparsers: Any) -> None:
         _registration_token,
         "make a token with which a client registers itself (RFC 7591)",
     )
-    token.add_argument("--reusable", action="store_true", help="for many clients, until it expires; default: for one")
+    token.add_argument("--policy", metavar="NAME", help="a registration policy of the settings; the options change it")
+    many = token.add_mutually_exclusive_group()
+    many.add_argument("--reusable", action="store_true", help="for any number of clients, until it expires")
+    many.add_argument("--uses", type=int, metavar="N", help="for so many clients; default: for one")
     token.add_argument("--nonce-for-pkce", action="store_true", help="the client may send a nonce in the place of PKCE")
-    token.add_argument("--lifetime", type=int, metavar="SECONDS", default=86_400, help="default: 86400, a day")
+    token.add_argument("--lifetime", type=int, metavar="SECONDS", help="default: 86400, a day")
+    for option, field, metavar, summary in (
+        ("--scope", "scopes", "S", "scope value that its clients may have (default: those of the setting scopes)"),
+        (
+            "--grant",
+            "grant_types",
+            "G",
+            "grant that its clients may have (default: those with which people let them in)",
+        ),
+        ("--audience", "audiences", "A", "service that their access tokens may be for"),
+        ("--receives", "receives", "A", "service that they are themselves"),
+        ("--host", "hosts", "H", "host of their https redirect URIs (default: any)"),
+    ):
+        token.add_argument(option, dest=field, metavar=metavar, action="append", help=f"{summary}; may be repeated")
 
     subcommand(commands, "list", _list, "list the clients")
     for name, run, summary in (
@@ -138,6 +157,8 @@ def _create(arguments: Namespace) -> int:
     usual = "client_secret_basic" if arguments.jwks is None else "private_key_jwt"
     if any(_tls_names(arguments).values()):
         usual = "tls_client_auth"
+    elif arguments.tls_certificate is not None:
+        usual = "self_signed_tls_client_auth"
     method = PUBLIC if arguments.public else arguments.auth_method or usual
     people = ("authorization_code", "refresh_token")
     options: dict[str, Any] = dict(
@@ -145,7 +166,7 @@ def _create(arguments: Namespace) -> int:
         client_id=arguments.client_id,
         token_endpoint_auth_method=method,
         profile=arguments.profile,
-        **_keys(arguments.jwks),
+        **_keys(arguments),
         require_pushed_authorization_requests=arguments.require_par,
         require_signed_request_object=arguments.require_signed_request,
         dpop_bound_access_tokens=arguments.dpop_bound,
@@ -185,13 +206,30 @@ def _tls_names(arguments: Namespace) -> dict[str, Any]:
     return {f"tls_client_auth_{name}": getattr(arguments, f"tls_{name}") for name in sorted(named)}
 
 
-def _keys(given: str | None) -> dict[str, Any]:
-    """`jwks_uri` for a URL, `jwks` for a file."""
+def _keys(arguments: Namespace) -> dict[str, Any]:
+    """`jwks_uri` for a URL; `jwks` for a file of keys, or for a certificate."""
+    given, certificate = arguments.jwks, arguments.tls_certificate
+    if certificate is not None:
+        if given is not None:
+            raise UsageError("--tls-certificate and --jwks do not go together: put the certificate into the key's x5c.")
+        return {"jwks": {"keys": [_registered_key(certificate)]}}
     if given is None:
         return {}
     if "://" in given:
         return {"jwks_uri": given}
     return {"jwks": _json_object("--jwks", given)}
+
+
+def _registered_key(file: str) -> dict[str, Any]:
+    from carnet.jose import JoseError
+    from carnet.jose.client_certificates import registered_key
+
+    try:
+        return registered_key(Path(file).read_bytes())
+    except OSError as error:
+        raise UsageError(f"--tls-certificate {file}: {error.strerror}.") from None
+    except JoseError as error:
+        raise UsageError(f"--tls-certificate {file}: {error}") from None
 
 
 def _with_metadata(file: str | None, options: dict[str, Any]) -> "Registration":
@@ -225,25 +263,39 @@ def _json_object(option: str, file: str) -> dict[str, Any]:
 
 
 def _registration_token(arguments: Namespace) -> int:
-    from carnet.issuer.registration import InitialToken, initial_token
+    from msgspec.structs import replace
 
-    if arguments.lifetime < 1:
-        raise UsageError("--lifetime is at least one second.")
+    from carnet.issuer.admission import AdmissionError
+    from carnet.issuer.registration import DEFAULT_POLICY, InitialToken, initial_token
 
-    async def work(desk: "Desk") -> "tuple[InitialToken, bool]":
-        token = await initial_token(
-            desk,
-            reusable=arguments.reusable,
-            lifetime=arguments.lifetime,
-            pkce="or_nonce" if arguments.nonce_for_pkce else "required",
-        )
-        return token, desk.config.client_registration
+    changes: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name in ("uses", "lifetime", "scopes", "grant_types", "audiences", "receives", "hosts")
+        if (value := getattr(arguments, name)) is not None
+    }
+    changes |= {"uses": None} if arguments.reusable else {}
+    changes |= {"pkce": "or_nonce"} if arguments.nonce_for_pkce else {}
 
-    token, served = at_desk(arguments, work)
+    async def work(desk: "Desk") -> "tuple[InitialToken, int | None, bool]":
+        known = desk.config.registration_policies
+        if arguments.policy is not None and arguments.policy not in known:
+            raise UsageError(f"--policy {arguments.policy}: the settings have no such registration policy.")
+        policy = replace(known.get(arguments.policy or "", DEFAULT_POLICY), **changes)
+        try:
+            return await initial_token(desk, policy), policy.uses, desk.config.client_registration
+        except AdmissionError as error:
+            raise UsageError(str(error)) from None
+
+    token, uses, served = at_desk(arguments, work)
     if not served:
         output.note("The setting client_registration is off: until it is turned on, the token is of no use.")
     output.note("The token is shown this once: whoever has it can register a client.")
-    document = {"token": token.secret.value, "expires_at": token.expires_at, "reusable": arguments.reusable}
+    document = {
+        "token": token.secret.value,
+        "expires_at": token.expires_at,
+        "reusable": uses is None,
+        "uses": uses,
+    }
     output.show(arguments, document, token.secret.value)
     return 0
 

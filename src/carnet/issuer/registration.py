@@ -1,4 +1,4 @@
-"""RFC 7591, RFC 7592: what a client may register of itself, and the tokens with which it does (rule O5)."""
+"""RFC 7591, RFC 7592, OpenID Connect Registration: what a client may register of itself, and with which tokens (rule O5)."""
 
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from carnet.ambient import Instant
+from carnet.issuer.admission import RegistrationPolicy, check_policy
 from carnet.issuer.clients import PUBLIC, ClientError, Registered, Registration, prepared
 from carnet.issuer.config import Config, loopback
 from carnet.issuer.desk import Desk
@@ -15,6 +16,7 @@ from carnet.issuer.egress import Egress, EgressError, reachable
 from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 from carnet.issuer.mtls_clients import MTLS_MEMBERS
 from carnet.issuer.opaque import Opaque
+from carnet.issuer.software_statements import MEMBER, SoftwareStatement
 from carnet.issuer.storage.records import Artifact, Client, Digest, Event
 from carnet.jose import JoseError
 from carnet.jose.strict_json import parse_object
@@ -23,7 +25,6 @@ from carnet.oauth.errors import (
     InvalidClientMetadataError,
     InvalidRedirectUriError,
     InvalidScopeError,
-    UnapprovedSoftwareStatementError,
 )
 
 GRANT_TYPES = ("authorization_code", "refresh_token", DEVICE_CODE)
@@ -67,8 +68,7 @@ OWN = (
 )
 """Members of `Registration` that a client says of itself; all others are an administrator's to set."""
 
-INITIAL_LIFETIME = 86_400
-"""Seconds of an initial access token, unless it is said otherwise."""
+DEFAULT_POLICY = RegistrationPolicy()
 ACCESS_LIFETIME = 10 * 365 * 86_400
 """Seconds of a registration access token that is never used."""
 PER_HOUR = 100
@@ -95,14 +95,6 @@ class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     software_version: str | None = None
 
 
-class Initial(msgspec.Struct, frozen=True, kw_only=True):
-    """What an initial access token is good for."""
-
-    reusable: bool
-    pkce: Literal["required", "or_nonce"] = "required"
-    """What the client is registered with."""
-
-
 @dataclass(frozen=True, slots=True)
 class InitialToken:
     """RFC 7591 section 3: the token that lets a client register; it is shown this once."""
@@ -111,43 +103,47 @@ class InitialToken:
     expires_at: Instant
 
 
-async def initial_token(
-    desk: Desk,
-    *,
-    reusable: bool,
-    lifetime: int = INITIAL_LIFETIME,
-    pkce: Literal["required", "or_nonce"] = "required",
-    actor: str = "cli",
-) -> InitialToken:
-    """Make a token with which a client may register: once, or as often as wanted until it expires."""
+async def initial_token(desk: Desk, policy: RegistrationPolicy = DEFAULT_POLICY, *, actor: str = "cli") -> InitialToken:
+    """Make a token with which clients may register themselves under a policy, which says how many and for how long.
+
+    Raises:
+        AdmissionError: the policy means nothing.
+    """
+    check_policy("The policy", policy)
     now = desk.ambient.now()
     secret = Opaque.fresh(desk.ambient)
     await desk.store.artifacts.put(
         Artifact(
             kind="registration_token",
             digest=secret.digest,
-            document=msgspec.json.encode(Initial(reusable=reusable, pkce=pkce)),
+            document=msgspec.json.encode(policy),
             created_at=now,
-            expires_at=now + lifetime,
+            expires_at=now + policy.lifetime,
         )
     )
-    made = {"reusable": reusable, "expires_at": now + lifetime}
+    made = {"uses": policy.uses, "expires_at": now + policy.lifetime}
     await desk.store.events.add(Event(at=now, name="registration_token.made", actor=actor, detail=made))
-    return InitialToken(secret, now + lifetime)
+    return InitialToken(secret, now + policy.lifetime)
 
 
-def access_token(desk: Desk, client_id: str) -> tuple[Opaque, Artifact]:
-    """RFC 7592 section 3: a token with which a client manages its registration; it ends with the client."""
+def access_token(desk: Desk, client_id: str, policy: RegistrationPolicy) -> tuple[Opaque, Artifact]:
+    """RFC 7592 section 3: a token with which a client manages its registration under its policy; it ends with the client."""
     now = desk.ambient.now()
     secret = Opaque.fresh(desk.ambient)
     artifact = Artifact(
         kind="registration_access_token",
         digest=secret.digest,
         client_id=client_id,
+        document=msgspec.json.encode(policy),
         created_at=now,
         expires_at=now + ACCESS_LIFETIME,
     )
     return secret, artifact
+
+
+def policy_of(token: Artifact) -> RegistrationPolicy:
+    """The policy that a token for registration was made with."""
+    return msgspec.json.decode(token.document, type=RegistrationPolicy) if token.document else DEFAULT_POLICY
 
 
 def read(body: bytes) -> dict[str, Any]:
@@ -162,15 +158,25 @@ def read(body: bytes) -> dict[str, Any]:
         raise InvalidClientMetadataError(f"The metadata is not one JSON object: {error}") from None
 
 
-def asked_client(given: dict[str, Any], desk: Desk, *, allowed: scope.Scope) -> Registered:
-    """What a client that says so of itself would be. What is not known is left out (RFC 7591 section 2).
+def asked_client(
+    given: dict[str, Any],
+    desk: Desk,
+    policy: RegistrationPolicy = DEFAULT_POLICY,
+    *,
+    statement: SoftwareStatement | None = None,
+    before: Client | None = None,
+) -> Registered:
+    """What a client that says so of itself would be under a policy. What is not known is left out (RFC 7591 section 2).
+
+    `statement`: what somebody else says of it, which goes before what it says itself (section 2.3). `before`: what it is now,
+    where it changes: what an administrator has given it stays.
 
     Raises:
-        InvalidRedirectUriError, InvalidClientMetadataError, UnapprovedSoftwareStatementError: it cannot be registered.
+        InvalidRedirectUriError, InvalidClientMetadataError: it cannot be registered.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    if "software_statement" in given:
-        raise UnapprovedSoftwareStatementError("Software statements are not taken here: leave it out.")
+    if statement is not None:
+        given |= statement.asserted
     _check_fixed(given)
     own: dict[str, Any] = {"grant_types": ("authorization_code",)} | {
         name: given[name] for name in OWN if name in given
@@ -182,14 +188,29 @@ def asked_client(given: dict[str, Any], desk: Desk, *, allowed: scope.Scope) -> 
         raise InvalidClientMetadataError(f"The metadata does not have the form of RFC 7591: {error}") from None
     _check_redirect_uris(asked, about, desk.config)
     _check_about(asked, about, desk.config)
-    if not set(asked.grant_types) <= set(GRANT_TYPES):
-        raise InvalidClientMetadataError(f"A client may register itself for {', '.join(GRANT_TYPES)} alone.")
-    if asked.subject_type == "pairwise" and DEVICE_CODE in asked.grant_types:
+    _check_hosts(asked, policy)
+    grant_types = policy.grant_types or GRANT_TYPES
+    if not set(asked.grant_types) <= set(grant_types):
+        raise InvalidClientMetadataError(f"A client may register itself for {', '.join(grant_types)} alone.")
+    if asked.subject_type == "pairwise" and not set(asked.grant_types) <= {"authorization_code", "refresh_token"}:
         raise InvalidClientMetadataError(
-            "Only answers to its redirect URIs prove a client's sector: subject_type pairwise goes with no device grant."
+            "Only answers to its redirect URIs prove a client's sector: subject_type pairwise goes with no other grant."
         )
     described = {name: value for name, value in msgspec.to_builtins(about).items() if name in given}
-    clamped = msgspec.structs.replace(asked, scope=_clamped(asked.scope, allowed), metadata=described)
+    if statement is not None:
+        described[MEMBER] = statement.text
+    granted = policy.scopes if policy.scopes is not None else desk.config.scopes
+    kept = scope.parse(before.scope) if before is not None else ()
+    allowed = tuple(dict.fromkeys((*granted, *kept)))
+    clamped = msgspec.structs.replace(
+        asked,
+        scope=_clamped(asked.scope, allowed),
+        metadata=described,
+        pkce=policy.pkce,
+        audiences=policy.audiences,
+        require_resource=len(policy.audiences) > 1,
+        receives=policy.receives,
+    )
     try:
         return prepared(desk, clamped)
     except ClientError as error:
@@ -230,6 +251,13 @@ def _check_redirect_uris(asked: Registration, about: About, config: Config) -> N
             raise InvalidRedirectUriError(
                 f"{uri!r} is not https, as a web app's is; or is it an app of the kind native?"
             )
+
+
+def _check_hosts(asked: Registration, policy: RegistrationPolicy) -> None:
+    for uri in (*asked.redirect_uris, *asked.post_logout_redirect_uris):
+        parts = urlsplit(uri)
+        if policy.hosts and parts.scheme == "https" and parts.netloc.lower() not in policy.hosts:
+            raise InvalidRedirectUriError(f"{uri!r} is not at {' or '.join(policy.hosts)}.")
 
 
 def _check_about(asked: Registration, about: About, config: Config) -> None:

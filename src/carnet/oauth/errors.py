@@ -191,6 +191,12 @@ class InvalidClientMetadataError(OAuthError):
     code = "invalid_client_metadata"
 
 
+class InvalidSoftwareStatementError(OAuthError):
+    """RFC 7591 section 3.2.2."""
+
+    code = "invalid_software_statement"
+
+
 class UnapprovedSoftwareStatementError(OAuthError):
     """RFC 7591 section 3.2.2."""
 

@@ -1,5 +1,6 @@
 """RFC 7591, RFC 7592: a client that brings an initial access token registers itself, and manages its registration afterwards."""
 
+from hashlib import sha256
 from hmac import compare_digest
 from typing import Any
 
@@ -7,15 +8,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from carnet.issuer import clients, registration
+from carnet.issuer import clients, registration, software_statements
+from carnet.issuer.admission import RegistrationPolicy
 from carnet.issuer.answers import NO_STORE, json_answer
 from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.opaque import Opaque
+from carnet.issuer.software_statements import SoftwareStatement
 from carnet.issuer.storage.ports import Fresh, StaleError
 from carnet.issuer.storage.records import Artifact, Client
-from carnet.oauth import scope
 from carnet.oauth.challenge import bearer_token
 from carnet.oauth.errors import (
     InvalidClientMetadataError,
@@ -29,15 +31,21 @@ ACTOR = "registration"
 
 async def register(request: Request, desk: Desk) -> Response:
     """RFC 7591 section 3. The token is spent last: a request that is refused does not cost it."""
-    token = await _token(request, "registration_token", desk)
-    given = await _metadata(request)
-    registered = registration.asked_client(given, desk, allowed=desk.config.scopes)
-    terms = msgspec.json.decode(token.document, type=registration.Initial)
-    client = _on_terms(registered.client, terms, desk.config)
+    statement = None
+    if "authorization" in request.headers:
+        token = await _token(request, "registration_token", desk)
+        given = await _metadata(request)
+        statement = await software_statements.brought(given, desk)
+    else:
+        token, given = None, await _metadata(request)
+        statement = await _admitted(given, desk)
+    policy = _policy(token, statement, desk.config)
+    registered = registration.asked_client(given, desk, policy, statement=statement)
+    client = registered.client
     await _check_documents(client, desk)
-    await _spend(token, terms, desk)
+    await _spend(token, statement, desk)
     await clients.keep(desk, client, actor=ACTOR)
-    secret, artifact = registration.access_token(desk, client.client_id)
+    secret, artifact = registration.access_token(desk, client.client_id, policy)
     await desk.store.artifacts.put(artifact)
     return json_answer(_information(client, desk, secret, registered.secret), status=201)
 
@@ -53,14 +61,19 @@ async def replace(request: Request, desk: Desk) -> Response:
     client, token, artifact = await _managed(request, desk)
     given = await _metadata(request)
     _check_request(given, client)
-    allowed = tuple(dict.fromkeys((*desk.config.scopes, *scope.parse(client.scope))))
-    asked = registration.asked_client(given, desk, allowed=allowed).client
+    statement = await software_statements.brought(given, desk)
+    if statement is None and software_statements.MEMBER in client.metadata:
+        raise InvalidClientMetadataError(
+            "The client was registered with a software statement: bring it, or a newer one."
+        )
+    policy = registration.policy_of(artifact)
+    asked = registration.asked_client(given, desk, policy, statement=statement, before=client).client
     members = {name: getattr(asked, name) for name in (*registration.OWN, "metadata")}
     try:
         changed = await clients.change(desk, client, msgspec.structs.replace(client, **members), actor=ACTOR)
     except (clients.ClientError, StaleError) as error:
         raise InvalidClientMetadataError(str(error)) from None
-    secret, successor = registration.access_token(desk, client.client_id)
+    secret, successor = registration.access_token(desk, client.client_id, policy)
     spent = await desk.store.artifacts.spend(artifact.kind, artifact.digest, at=desk.ambient.now(), into=(successor,))
     return json_answer(_information(changed, desk, secret if isinstance(spent, Fresh) else token))
 
@@ -82,16 +95,35 @@ async def _token(request: Request, kind: registration.TokenKind, desk: Desk) -> 
     token = bearer_token(headers[0]) if len(headers) == 1 else None
     found = await desk.store.artifacts.get(kind, Opaque(token).digest, at=desk.ambient.now()) if token else None
     if not isinstance(found, Artifact):
-        raise InvalidTokenError("This needs a token for registration, and there is none, or it is not valid any more.")
+        raise _no_token()
     return found
 
 
-def _on_terms(client: Client, terms: registration.Initial, config: Config) -> Client:
-    """What the administrator who made the token gave with it."""
-    try:
-        return clients.validated(msgspec.structs.replace(client, pkce=terms.pkce), config)
-    except clients.ClientError as error:
-        raise InvalidClientMetadataError(str(error)) from None
+def _no_token() -> InvalidTokenError:
+    return InvalidTokenError("This needs a token for registration, and there is none, or it is not valid any more.")
+
+
+async def _admitted(given: dict[str, Any], desk: Desk) -> SoftwareStatement:
+    """The statement that stands for an initial access token.
+
+    Raises:
+        InvalidTokenError: there is none, or none that does.
+    """
+    if software_statements.MEMBER not in given or not any(
+        trusted.admits for trusted in desk.config.software_statement_issuers
+    ):
+        raise _no_token()
+    statement = await software_statements.brought(given, desk)
+    if statement is None or not statement.issuer.admits:
+        raise _no_token()
+    return statement
+
+
+def _policy(token: Artifact | None, statement: SoftwareStatement | None, config: Config) -> RegistrationPolicy:
+    """That of whoever vouches for the client: of its statement's issuer, or of the administrator who made its token."""
+    if statement is not None and statement.issuer.policy is not None:
+        return config.registration_policies[statement.issuer.policy]
+    return registration.DEFAULT_POLICY if token is None else registration.policy_of(token)
 
 
 async def _check_documents(client: Client, desk: Desk) -> None:
@@ -101,15 +133,32 @@ async def _check_documents(client: Client, desk: Desk) -> None:
         raise InvalidClientMetadataError(str(error)) from None
 
 
-async def _spend(token: Artifact, terms: registration.Initial, desk: Desk) -> None:
-    """One registration, or so many in an hour."""
+async def _spend(token: Artifact | None, statement: SoftwareStatement | None, desk: Desk) -> None:
+    """One registration, or so many; and of whatever is good for more than one, so many in an hour.
+
+    Raises:
+        InvalidTokenError: it is used up; TooManyFailuresError: it is for this hour.
+    """
     now = desk.ambient.now()
-    if terms.reusable:
-        key = registration.counted(token.digest)
-        if await desk.store.throttle.hit(key, at=now, window=3_600) > registration.PER_HOUR:
-            raise TooManyFailuresError("Too many clients were registered with this token: try again later.")
-    elif not isinstance(await desk.store.artifacts.spend(token.kind, token.digest, at=now), Fresh):
-        raise InvalidTokenError("The token for registration has been used.")
+    if token is None:
+        issuer = statement.issuer.issuer if statement is not None else ""
+        await _count(registration.counted(sha256(issuer.encode()).digest()), desk)
+        return
+    uses = registration.policy_of(token).uses
+    if uses == 1:
+        if not isinstance(await desk.store.artifacts.spend(token.kind, token.digest, at=now), Fresh):
+            raise InvalidTokenError("The token for registration has been used.")
+        return
+    await _count(registration.counted(token.digest), desk)
+    if uses is not None:
+        key = f"{registration.counted(token.digest)}/all"
+        if await desk.store.throttle.hit(key, at=now, window=token.expires_at - now) > uses:
+            raise InvalidTokenError("The token for registration has been used up.")
+
+
+async def _count(key: str, desk: Desk) -> None:
+    if await desk.store.throttle.hit(key, at=desk.ambient.now(), window=3_600) > registration.PER_HOUR:
+        raise TooManyFailuresError("Too many clients were registered in this way: try again later.")
 
 
 async def _managed(request: Request, desk: Desk) -> tuple[Client, Opaque, Artifact]:
