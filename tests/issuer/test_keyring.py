@@ -8,7 +8,6 @@ from carnet.guard.key_set import Timing
 from carnet.issuer.app import open_desk
 from carnet.issuer.config import Config, Lifetimes
 from carnet.issuer.keyring import REFRESH, Keyring, KeyringError
-from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN
 from carnet.issuer.storage.records import FeedReport, Lacking
 from carnet.jose import SigningKey
 from carnet.sealing import SealBrokenError
@@ -17,6 +16,7 @@ from carnet.testing import Clock
 pytestmark = pytest.mark.anyio
 
 SECRET = b"s" * 43
+LONGEST = Lifetimes().longest_access_token
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ async def test_a_new_key_is_published_before_it_signs_and_the_old_one_until_its_
     assert await signing(desk.keyring) == old
     clock.advance(REFRESH)
     assert await signing(desk.keyring) == new
-    clock.advance(LONGEST_ACCESS_TOKEN)
+    clock.advance(LONGEST)
     assert set(await published(desk.keyring)) == {old, new}
     clock.advance(60)
     assert await published(desk.keyring) == [new]
@@ -103,7 +103,7 @@ async def test_a_new_key_waits_for_guards_that_have_not_acknowledged_it(desk, cl
     assert await signing(desk.keyring) == new
     keys = {key.kid: key for key in await desk.keyring.list()}
     assert keys[new].signs_from == clock.now()
-    assert keys[old].retires_at == clock.now() + LONGEST_ACCESS_TOKEN + 60
+    assert keys[old].retires_at == clock.now() + LONGEST + 60
 
 
 async def test_a_node_that_has_not_looked_since_the_key_was_made_is_waited_for(desk, clock):
@@ -309,7 +309,7 @@ async def test_a_further_key_takes_its_turn_as_the_others_do_and_access_tokens_n
     clock.advance(desk.config.lifetimes.key_publication)
     assert (await desk.keyring.signing_key("RS256")).kid == fresh.kid
     assert await signing(desk.keyring) == tokens
-    clock.advance(LONGEST_ACCESS_TOKEN + 60)
+    clock.advance(LONGEST + 60)
     assert further not in await published(desk.keyring)
 
 

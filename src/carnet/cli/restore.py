@@ -108,7 +108,7 @@ async def _supersede(config: Config, secrets: Path) -> int:
     `secrets` is the directory of the deployment's secret key: tokens of pairwise clients name people by it.
     """
     from carnet.issuer.pairwise import known_as
-    from carnet.issuer.revoking import entry_lifetime
+    from carnet.issuer.revoking import entry_lifetime, outliving
     from carnet.issuer.secret_key import secret_key
     from carnet.issuer.storage.records import Event
 
@@ -116,6 +116,7 @@ async def _supersede(config: Config, secrets: Path) -> int:
     count = 0
     async with opened_store(config) as store:
         await store.revocations.forget_stream()
+        config = await outliving(config, store, at=now)
         sectors = await _sectors(store)
         secret = (secret_from_environment() or secret_key(secrets, SYSTEM)) if sectors else b""
         page = await store.accounts.list(limit=PAGE)

@@ -70,6 +70,8 @@ from carnet.issuer.passwords import Passwords
 from carnet.issuer.refusals import RefusalError, page
 from carnet.issuer.revocation.publisher import Publisher
 from carnet.issuer.revocation.signal_pushes import push_forever
+from carnet.issuer.revocation.status_lists import StatusLists
+from carnet.issuer.revoking import outliving
 from carnet.issuer.secret_key import secret_key
 from carnet.issuer.storage import open_store
 from carnet.issuer.storage.ports import StorageError
@@ -140,6 +142,8 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
     store = open_store(config, ambient)
     try:
         await store.migrate()
+        longest = config.lifetimes.longest_access_token
+        config = await outliving(config, store, at=ambient.now())
         keyring = Keyring(config, store, secret, ambient)
         await keyring.begin()
     except BaseException:
@@ -162,6 +166,7 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
         secret=secret,
         metadata=describe(config, served(config)),
         endpoints=served(config),
+        longest_access_token=longest,
     )
 
 

@@ -23,7 +23,7 @@ from carnet.issuer.logout_uris import LogoutUriError, check_logout_uris
 from carnet.issuer.mtls_clients import AUTHORITY, SELF_SIGNED, MtlsClientError, check_mtls
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.pairwise import SectorError, check_pairwise, check_sector, sector_of
-from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN, entry
+from carnet.issuer.revoking import entry
 from carnet.issuer.rotation import WINDOW as RETRY_WINDOW
 from carnet.issuer.storage.ports import AlreadyExistsError
 from carnet.issuer.storage.records import AssertionIssuer, Client, Event, TokenExchange
@@ -304,7 +304,7 @@ def validated(client: Client, config: Config) -> Client:
         raise ClientError(
             f"authorization_details_types: {scope.join(unknown)} is not in the issuer's setting of that name."
         )
-    longest = max(config.lifetimes.access_token, LONGEST_ACCESS_TOKEN)
+    longest = config.lifetimes.longest_access_token
     if client.access_token_lifetime is not None and not 10 <= client.access_token_lifetime <= longest:
         raise ClientError(f"access_token_lifetime is between 10 and {longest} seconds.")
     _check_retry_window(client)

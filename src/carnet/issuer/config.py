@@ -17,6 +17,10 @@ ENCRYPTION_ALGORITHMS = ("ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW", "RSA-OAE
 """RFC 7518 section 4.1: to public keys alone, those of clients and our own."""
 
 
+LONGEST = 86_400
+"""Seconds that any access token may live."""
+
+
 class ConfigError(Exception):
     """A setting that cannot be used; the message is one line that says what to do."""
 
@@ -25,6 +29,8 @@ class Lifetimes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long things live, in seconds."""
 
     access_token: int = 300
+    longest_access_token: int = 3_600
+    """What a client's or an audience's own lifetime may be at most; entries of the revocation feed live as long, and a margin."""
     id_token: int = 300
     code: int = 60
     refresh_token_idle: int = 30 * 86_400
@@ -192,9 +198,7 @@ def check(config: Config) -> Config:
     _check_admission(config)
     if not 512 <= config.access_token_budget <= 8_192:
         raise ConfigError("access_token_budget is 512 to 8192 characters: guards take no longer tokens.")
-    for name in Lifetimes.__struct_fields__:
-        if getattr(config.lifetimes, name) < 1:
-            raise ConfigError(f"lifetimes.{name} is at least one second.")
+    _check_lifetimes(config.lifetimes)
     return config
 
 
@@ -203,6 +207,17 @@ def _check_admission(config: Config) -> None:
         admission.check(config.client_documents, config.registration_policies, config.software_statement_issuers)
     except admission.AdmissionError as error:
         raise ConfigError(str(error)) from None
+
+
+def _check_lifetimes(lifetimes: Lifetimes) -> None:
+    for name in Lifetimes.__struct_fields__:
+        if getattr(lifetimes, name) < 1:
+            raise ConfigError(f"lifetimes.{name} is at least one second.")
+    if not lifetimes.access_token <= lifetimes.longest_access_token <= LONGEST:
+        raise ConfigError(
+            f"lifetimes.longest_access_token is at least lifetimes.access_token, and at most {LONGEST} seconds: "
+            "guards keep what was taken back for as long."
+        )
 
 
 def _check_mtls(config: Config) -> None:

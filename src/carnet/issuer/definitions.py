@@ -5,10 +5,9 @@ from typing import TypeVar
 
 from carnet.issuer.accounts.details import ATTRIBUTE
 from carnet.issuer.catalogue import OWN_CLAIMS, PROTOCOL_CLAIMS, Catalogue, Entry, catalogue_of
-from carnet.issuer.config import Config, ConfigError
+from carnet.issuer.config import LONGEST, Config, ConfigError
 from carnet.issuer.definition import AudienceDefinition, ClaimDefinition, Definition, DefinitionKind, ScopeDefinition
 from carnet.issuer.desk import Desk
-from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN
 from carnet.issuer.storage.ports import AlreadyExistsError
 from carnet.issuer.storage.records import Event
 from carnet.oauth.errors import InvalidScopeError
@@ -154,8 +153,8 @@ def _check_audience(definition: AudienceDefinition) -> None:
     for value in definition.scopes:
         _check_value(value)
     lifetime = definition.access_token_lifetime
-    if lifetime is not None and not 10 <= lifetime <= LONGEST_ACCESS_TOKEN:
-        raise DefinitionError(f"access_token_lifetime is between 10 and {LONGEST_ACCESS_TOKEN} seconds.")
+    if lifetime is not None and not 10 <= lifetime <= LONGEST:
+        raise DefinitionError(f"access_token_lifetime is between 10 and {LONGEST} seconds.")
 
 
 def _check_value(value: str) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # these know the desk's neighbours themselves: no circle at r
     from carnet.issuer.pages import Pages
     from carnet.issuer.passwords import Passwords
     from carnet.issuer.revocation.publisher import Publisher
+    from carnet.issuer.revocation.status_lists import StatusLists
     from carnet.jose.client_certificates import Authorities
 
 
@@ -35,6 +36,7 @@ class Desk:
     pages: Pages
     definitions: Definitions
     publisher: Publisher
+    status_lists: StatusLists
     egress: Egress
     client_keys: ClientKeys
     directory: ClientDirectory
@@ -46,5 +48,8 @@ class Desk:
     """RFC 8414 section 2: what discovery says; made from what is really there."""
     endpoints: tuple[Endpoint, ...] = field(repr=False)
     """What is really there, for whoever describes it."""
+    longest_access_token: int = 3_600
+    """Seconds that a new access token lives at most. In `config.lifetimes` there may still be an older bound, which the feed's
+    entries have to outlive."""
     polling: set[str] = field(default_factory=set)
     """RFC 8936 section 2.4: the streams whose receivers wait at this node for the next event."""

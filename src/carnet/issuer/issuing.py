@@ -11,7 +11,6 @@ from carnet.issuer.envelope import envelope
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.pairwise import Names, names_for
 from carnet.issuer.person_claims import chosen
-from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN
 from carnet.issuer.storage.records import Account, Artifact, Client, Session
 from carnet.issuer.token_size import signed
 from carnet.jose import SigningKey
@@ -112,7 +111,7 @@ async def mint(authorization: Authorization, client: Client, desk: Desk, bounds:
 async def _access_token_lifetime(client: Client, audience: tuple[str, ...], desk: Desk) -> int:
     """Seconds: the client's own or the issuer's default, within what revocation entries outlive and what the audiences say."""
     default = desk.config.lifetimes.access_token
-    lifetime = min(client.access_token_lifetime or default, max(default, LONGEST_ACCESS_TOKEN))
+    lifetime = min(client.access_token_lifetime or default, desk.longest_access_token)
     limit = (await desk.definitions.current()).lifetime(audience)
     return lifetime if limit is None else min(lifetime, limit)
 

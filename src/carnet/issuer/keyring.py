@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from carnet.ambient import Ambient, Instant, lapsed
 from carnet.issuer.acknowledgement import lacking
 from carnet.issuer.config import Config
-from carnet.issuer.revoking import LONGEST_ACCESS_TOKEN, entry
+from carnet.issuer.revoking import entry
 from carnet.issuer.storage.ports import Store
 from carnet.issuer.storage.records import KeyPurpose, Lacking, SigningKeyRecord
 from carnet.jose import KeySet, SigningKey, VerifyingKey
@@ -309,4 +309,4 @@ class Keyring:
 
     def _longest_token(self) -> int:
         lifetimes = self._config.lifetimes
-        return max(lifetimes.access_token, LONGEST_ACCESS_TOKEN, lifetimes.id_token) + _MARGIN
+        return max(lifetimes.longest_access_token, lifetimes.id_token) + _MARGIN

@@ -1,0 +1,73 @@
+"""Rule R24: whatever was taken back stays so until the last access token that it concerns has expired, however long those live."""
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from carnet.issuer.app import open_desk
+from carnet.issuer.config import Config, ConfigError, Lifetimes, check
+from carnet.issuer.revoking import entry, entry_lifetime
+from carnet.testing import Clock
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def desk(tmp_path, clock, longest):
+    config = Config(data=tmp_path, lifetimes=Lifetimes(longest_access_token=longest))
+    opened = await open_desk(config, clock.ambient, secret=b"s" * 43)
+    try:
+        yield opened
+    finally:
+        opened.passwords.close()
+        await opened.store.close()
+
+
+@pytest.mark.parametrize("longest", [300, 900, 7_200])
+async def test_entries_live_as_long_as_the_longest_token_and_a_margin(tmp_path, longest):
+    clock = Clock()
+    async with desk(tmp_path, clock, longest) as opened:
+        assert entry_lifetime(opened.config) == longest + 100
+        assert entry("session", "s1", opened.config, at=0).expires_at == longest + 100
+
+
+async def test_a_bound_that_is_lowered_holds_for_new_tokens_at_once_and_for_entries_once_the_old_ones_have_expired(
+    tmp_path,
+):
+    clock = Clock()
+    async with desk(tmp_path, clock, 3_600):
+        pass
+    for waited, entries in ((0, 3_700), (3_599, 3_700), (1, 400)):
+        clock.advance(waited)
+        async with desk(tmp_path, clock, 300) as opened:
+            assert opened.longest_access_token == 300
+            assert entry_lifetime(opened.config) == entries, waited
+
+
+async def test_no_token_of_a_client_lives_beyond_the_bound_whatever_it_was_registered_with(issuer, monkeypatch):
+    await issuer.sign_in()
+    app = await issuer.register(access_token_lifetime=3_600)
+    assert (await app.tokens())["expires_in"] == 3_600
+    monkeypatch.setattr(issuer.app.state, "desk", replace(issuer.desk, longest_access_token=600))
+    assert (await app.tokens())["expires_in"] == 600
+
+
+@pytest.mark.parametrize(
+    ("lifetimes", "accepted"),
+    [
+        ({"longest_access_token": 300}, True),
+        ({"longest_access_token": 299}, False),
+        ({"longest_access_token": 86_400}, True),
+        ({"longest_access_token": 86_401}, False),
+        ({"access_token": 3_601}, False),
+        ({"access_token": 7_200, "longest_access_token": 7_200}, True),
+    ],
+)
+def test_the_bound_is_one_that_guards_can_keep(lifetimes, accepted):
+    config = Config(lifetimes=Lifetimes(**lifetimes))
+    if accepted:
+        assert check(config) is config
+    else:
+        with pytest.raises(ConfigError, match="longest_access_token is at least"):
+            check(config)
