@@ -106,6 +106,7 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     roles: tuple[str, ...] = ()
     first_party: bool = False
     access_token_lifetime: int | None = None
+    access_token_status_list: bool = False
     refresh_retry_window: int | None = None
     backchannel_logout_uri: str | None = None
     backchannel_logout_session_required: bool = False
@@ -276,6 +277,7 @@ def validated(client: Client, config: Config) -> Client:
         raise ClientError("Only a confidential client without a profile may send a nonce in the place of PKCE.")
     _check_keys(client, config)
     _check_uris(client)
+    _check_start(client, config)
     try:
         fapi.check(client, config)
         check_policies(client, Egress(config))
@@ -410,6 +412,17 @@ def _check_uris(client: Client) -> None:
                 redirect_uri.check(uri, native=native)
             except redirect_uri.RedirectUriError as error:
                 raise ClientError(str(error)) from None
+
+
+def _check_start(client: Client, config: Config) -> None:
+    """OpenID Connect Core section 4: where a sign-in begins that this client did not begin itself."""
+    uri = client.metadata.get("initiate_login_uri")
+    if uri is None:
+        return
+    try:
+        Egress(config).check_url(uri if isinstance(uri, str) else "")
+    except EgressError as error:
+        raise ClientError(f"initiate_login_uri: {error}") from None
 
 
 async def _note(desk: Desk, name: str, client: Client, actor: str, detail: dict[str, Any]) -> None:

@@ -1,9 +1,11 @@
 """RFC 9700 section 4.14: the apps that a person has let in, as they see them."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
 
 from carnet.ambient import Instant
 from carnet.issuer.desk import Desk
+from carnet.issuer.storage.records import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,8 @@ class App:
     scope: tuple[str, ...]
     since: Instant
     tokens: int
+    start: str | None = None
+    """OpenID Connect Core section 4: where a sign-in to it begins; None: it did not say."""
 
 
 async def apps_of(desk: Desk, subject: str) -> list[App]:
@@ -31,5 +35,15 @@ async def apps_of(desk: Desk, subject: str) -> list[App]:
     for app in found.values():
         client = await desk.store.clients.get(app.client_id)
         if client is not None:
-            named.append(App(app.client_id, client.client_name, app.scope, app.since, app.tokens))
+            start = _start(client, desk)
+            named.append(App(app.client_id, client.client_name, app.scope, app.since, app.tokens, start))
     return sorted(named, key=lambda app: (app.name.casefold(), app.client_id))
+
+
+def _start(client: Client, desk: Desk) -> str | None:
+    """Section 4: the client's own URL, told which issuer to ask; it was held to https when it was registered."""
+    uri = client.metadata.get("initiate_login_uri")
+    if not isinstance(uri, str):
+        return None
+    joint = "&" if urlsplit(uri).query else "?"
+    return f"{uri}{joint}{urlencode({'iss': desk.config.issuer})}"

@@ -16,7 +16,7 @@ from carnet.issuer.flow import Flow, open_flow, resume_url
 from carnet.issuer.http_security import written_address
 from carnet.issuer.refusals import RefusalError, SeeOtherError, page
 from carnet.issuer.scope_sentences import scope_sentences
-from carnet.issuer.storage.records import Account, Consent, Event
+from carnet.issuer.storage.records import Account, Client, Consent, Event
 from carnet.oauth.client_id import host_of
 from carnet.oauth.errors import AccessDeniedError, OAuthError
 from carnet.oauth.parameters import Parameters
@@ -40,6 +40,7 @@ async def show(request: Request, desk: Desk) -> Response:
         scopes=await scope_sentences(request, desk, asked.scope),
         details=[(one["type"], _written(one)) for one in asked.authorization_details],
         redirect_uri=asked.back.redirect_uri,
+        policies=_policies(asked.back.client),
         stranger=host_of(asked.back.client.client_id) if asked.back.client.from_document else None,
         local=only_here((asked.back.redirect_uri,)),
     )
@@ -91,6 +92,12 @@ async def _waiting(seen: Visit, given: Parameters, desk: Desk) -> tuple[Account,
 def _written(detail: dict[str, Any]) -> list[tuple[str, str]]:
     """RFC 9396 section 7.1: all that an authorization detail asks for, as it is asked for."""
     return [(name, _plain(value)) for name, value in detail.items() if name != "type"]
+
+
+def _policies(client: Client) -> list[tuple[str, str]]:
+    """OpenID Connect Registration section 2: what people should be shown before they allow anything: addresses, no pictures."""
+    named = [(name, client.metadata.get(name)) for name in ("policy_uri", "tos_uri")]
+    return [(name, uri) for name, uri in named if isinstance(uri, str) and uri.startswith("https://")]
 
 
 def _plain(value: object) -> str:
