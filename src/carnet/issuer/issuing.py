@@ -80,7 +80,7 @@ async def mint(authorization: Authorization, client: Client, desk: Desk, bounds:
         return await _derived(authorization.derived, token, key, client, desk)
     person = authorization.person
     if person is None:
-        return Minted(access_token=await signed(token, key, desk), expires_in=lifetime, scope=bounds.scope)
+        return Minted(access_token=await _written(token, key, client, desk), expires_in=lifetime, scope=bounds.scope)
     names = await names_for(client, person.subject, person.sid, desk)
     account = await _account(person.subject, desk)
     ends_at = await _end_of_session(person, desk, at=now)
@@ -94,7 +94,7 @@ async def mint(authorization: Authorization, client: Client, desk: Desk, bounds:
         may_act=None if client.may_act is None else {"sub": client.may_act},
         epoch=account.epoch,
     )
-    written = await signed(token, key, desk)
+    written = await _written(token, key, client, desk)
     return Minted(
         access_token=written,
         expires_in=lifetime,
@@ -137,7 +137,13 @@ async def _derived(derived: Derived, token: AccessToken, key: SigningKey, client
     if lapsed(token.expires_at, at=token.issued_at):
         raise InvalidGrantError("The authorization is not valid any more.", why="what it derives from has just expired")
     lifetime = token.expires_at - token.issued_at
-    return Minted(access_token=await signed(token, key, desk), expires_in=lifetime, scope=token.scope)
+    return Minted(access_token=await _written(token, key, client, desk), expires_in=lifetime, scope=token.scope)
+
+
+async def _written(token: AccessToken, key: SigningKey, client: Client, desk: Desk) -> str:
+    if client.access_token_status_list:
+        token = await desk.status_lists.with_place(token, key.kid or "")
+    return await signed(token, key, desk)
 
 
 async def _account(subject: str, desk: Desk) -> Account:

@@ -454,4 +454,4 @@ class ListedToken(Struct, frozen=True, kw_only=True):
     kid: str
     expires_at: Instant
     kept_until: Instant
-    """From then on the whole list is gone; until then nobody else gets the place."""
+    """Until then nobody asks for another place in this list and gets this one."""

@@ -95,7 +95,7 @@ def _feed_reports(at: Instant, limit: int) -> Verb[int]:
 
 
 def _listed_tokens(at: Instant, limit: int) -> Verb[int]:
-    """Not when a token has expired, but when its list is not published any more: no place is given twice."""
+    """Not when a token has expired, but when its list takes no more: no place is given twice."""
     rows = yield Statement(
         "DELETE FROM listed_token WHERE (list_id, place) IN"
         " (SELECT list_id, place FROM listed_token WHERE kept_until <= ? LIMIT ?) RETURNING 1",

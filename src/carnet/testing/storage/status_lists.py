@@ -72,7 +72,7 @@ class TestStatusLists:
         await store.sweep(at=NOW + 7_199)
         assert not await store.status_lists.place(listed(7))
 
-    async def test_a_list_goes_as_a_whole(self, store: Store) -> None:
+    async def test_a_list_goes_with_the_last_token_in_it(self, store: Store) -> None:
         await store.status_lists.place(listed(1))
         await store.status_lists.place(listed(1, "l2", kept_until=NOW + 9_000))
         assert await store.status_lists.published(at=NOW + 7_199) == ["l1", "l2"]

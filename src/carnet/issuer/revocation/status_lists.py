@@ -1,0 +1,127 @@
+"""Token Status List (draft-ietf-oauth-status-list-21): the state of the revocation feed, for those who do not follow it.
+
+An access token of a client that is registered for it names its place in a list of bits, which anybody may fetch and keep for
+a minute. The bits are made of the epoch map when they are asked for, so that nothing has to be flipped.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Final
+
+from msgspec import structs
+
+from carnet.ambient import Ambient, Instant
+from carnet.issuer.config import Config
+from carnet.issuer.keyring import Keyring
+from carnet.issuer.storage.ports import Store
+from carnet.issuer.storage.records import ListedToken
+from carnet.jose import base64url, sign_jwt
+from carnet.oauth.access_token import AccessToken
+
+TYP: Final = "statuslist+jwt"
+MEDIA_TYPE: Final = "application/statuslist+jwt"
+
+PATH: Final = "/status-lists"
+SIZE: Final = 2**20
+"""Places in a list."""
+PERIOD: Final = 3_600
+"""Seconds for which tokens are given places in one list; the next ones come into another."""
+TTL: Final = 60
+"""Section 5.1, `ttl`: seconds for which a list is good enough."""
+EXPIRY: Final = 180
+"""Section 5.1, `exp`: seconds after which a list says nothing any more."""
+AGE: Final = 5.0
+"""Seconds for which a list that was made serves whoever asks."""
+
+_TRIES = 4
+"""Random places that are tried in a list before it is taken to be full, and another one is begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    token: str
+    at: float
+    """The monotonic clock when it was begun."""
+
+
+def compressed(places: Iterable[int], size: int = SIZE) -> bytes:
+    """Section 4.1: one bit for each place, the lowest first, as ZLIB has it."""
+    bits = bytearray(size // 8)
+    for place in places:
+        bits[place >> 3] |= 1 << (place & 7)
+    return zlib.compress(bits, level=9)
+
+
+class StatusLists:
+    """One node's lists; all nodes on a database publish the same bits."""
+
+    def __init__(self, config: Config, store: Store, keyring: Keyring, ambient: Ambient) -> None:
+        self._config = config
+        self._store = store
+        self._keyring = keyring
+        self._ambient = ambient
+        self._made: dict[str, _Made] = {}
+        self._making = asyncio.Lock()
+
+    async def with_place(self, token: AccessToken, kid: str) -> AccessToken:
+        """Give a token that is about to be signed by the key `kid` its place: a random one, so that it says nothing of others."""
+        period = token.issued_at // PERIOD
+        listed = ListedToken(
+            list_id="",
+            index=0,
+            token_id=token.token_id,
+            subject=token.subject,
+            client_id=token.client_id,
+            sid=token.sid,
+            epoch=token.epoch or 0,
+            kid=kid,
+            expires_at=token.expires_at,
+            kept_until=max((period + 1) * PERIOD, token.expires_at + EXPIRY),
+        )
+        for tries in count():
+            list_id = f"{period}-{tries // _TRIES}"
+            index = int.from_bytes(self._ambient.entropy(4), "big") % SIZE
+            if await self._store.status_lists.place(structs.replace(listed, list_id=list_id, index=index)):
+                return replace(token, status={"status_list": {"idx": index, "uri": self._uri(list_id)}})
+        raise AssertionError  # the last list is never full
+
+    async def published(self) -> list[str]:
+        """Section 9.3: the URIs of all lists."""
+        return [self._uri(list_id) for list_id in await self._store.status_lists.published(at=self._ambient.now())]
+
+    async def signed(self, list_id: str) -> str | None:
+        """Section 5.1: a list; those who ask at the same time, or soon after, get the same one. None: there is none."""
+        async with self._making:
+            made = self._made.get(list_id)
+            if made is not None and self._ambient.monotonic() - made.at < AGE:
+                return made.token
+            at, monotonic = self._ambient.now(), self._ambient.monotonic()
+            places = await self._store.status_lists.taken_back(list_id, at=at)
+            if places is None:
+                self._made.pop(list_id, None)
+                return None
+            token = await self._sign(list_id, places, at=at)
+            self._made[list_id] = _Made(token, monotonic)
+            return token
+
+    async def _sign(self, list_id: str, places: list[int], *, at: Instant) -> str:
+        packed = await asyncio.to_thread(compressed, places)
+        claims = {
+            "iss": self._config.issuer,
+            "sub": self._uri(list_id),
+            "iat": at,
+            "exp": at + EXPIRY,
+            "ttl": TTL,
+            "status_list": {
+                "bits": 1,
+                "lst": base64url.text(packed),
+                "aggregation_uri": self._config.issuer + PATH,
+            },
+        }
+        return sign_jwt(claims, await self._keyring.signing_key(), typ=TYP)
+
+    def _uri(self, list_id: str) -> str:
+        return f"{self._config.issuer}{PATH}/{list_id}"
