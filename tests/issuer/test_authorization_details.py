@@ -6,6 +6,8 @@ import pytest
 
 from carnet.issuer.clients import ClientError
 from carnet.issuer.config import Config
+from carnet.issuer.grants.ciba import GRANT_TYPE as CIBA
+from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 
 from .test_pushed_requests import bring, pushed, refused
 
@@ -181,3 +183,38 @@ async def test_only_types_of_the_issuers_are_registered(issuer):
 async def test_discovery_says_so(issuer):
     document = (await issuer.direct.get("/.well-known/oauth-authorization-server")).json()
     assert document["authorization_details_types_supported"] == ["payment", "file", "tax"]
+
+
+async def test_a_device_asks_for_them_and_its_person_reads_them(issuer, claims):
+    await issuer.sign_in()
+    tv = await issuer.public(
+        redirect_uris=(), grant_types=(DEVICE_CODE,), first_party=False, authorization_details_types=("file",)
+    )
+    assert refused(await tv.post("/device_authorization", authorization_details=BOTH), "invalid_authorization_details")
+    asked = (await tv.post("/device_authorization", authorization_details=dumps([FILE]))).json()
+    page = await issuer.http.get("/device")
+    page = await issuer.submit("/device", issuer.fields(page) | {"user_code": asked["user_code"]})
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page.text
+    await issuer.submit("/device", issuer.fields(page) | {"decision": "allow"})
+    answer = await tv.post(grant_type=DEVICE_CODE, device_code=asked["device_code"])
+    assert answer.json()["authorization_details"] == [FILE]
+    assert plain(claims(answer.json()["access_token"])["authorization_details"]) == [FILE]
+
+
+async def test_an_app_elsewhere_asks_for_them_and_its_person_reads_them(issuer):
+    await issuer.sign_in()
+    bank = await issuer.register(
+        redirect_uris=(), grant_types=(CIBA, "refresh_token"), authorization_details_types=("payment", "file")
+    )
+    given = {"scope": "openid", "login_hint": "ann@example.com", "authorization_details": BOTH}
+    bad = await bank.post("/backchannel_authentication", **(given | {"authorization_details": "x"}))
+    assert refused(bad, "invalid_authorization_details")
+    asked = (await bank.post("/backchannel_authentication", **given)).json()
+    page = await issuer.http.get("/approvals")
+    assert "payment" in page.text
+    assert "12.50" in page.text
+    await issuer.submit("/approvals", issuer.fields(page) | {"decision": "allow"})
+    tokens = (await bank.post(grant_type=CIBA, auth_req_id=asked["auth_req_id"])).json()
+    assert tokens["authorization_details"] == [PAYMENT, FILE]
+    narrowed = await bank.refresh(tokens["refresh_token"], authorization_details=dumps([PAYMENT]))
+    assert narrowed.json()["authorization_details"] == [PAYMENT]

@@ -10,6 +10,7 @@ from carnet.issuer.desk import Desk
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.storage.ports import Fresh
 from carnet.issuer.storage.records import Artifact, Digest, Session
+from carnet.oauth.authorization_details import Details
 from carnet.oauth.scope import Scope
 
 LIFETIME = 300
@@ -30,7 +31,11 @@ class BackchannelRequest(msgspec.Struct, frozen=True, kw_only=True, omit_default
     subject: str
     scope: Scope
     audience: tuple[str, ...] = ()
+    authorization_details: Details = ()
+    """RFC 9396."""
     binding_message: str | None = None
+    acr_values: tuple[str, ...] = ()
+    """One of these is asked of the person's proof; none: any will do."""
     asked_at: Instant
     expires_at: Instant
 
@@ -83,20 +88,13 @@ async def waiting_for(desk: Desk, subject: str) -> list[Waiting]:
     return [one for one in waiting if not lapsed(one.asked.expires_at, at=now)]
 
 
-async def decide(desk: Desk, name: str, session: Session, *, allowed: bool) -> Artifact | None:
-    """Decide, once; the answer is the decision, or None: there is no such request of this person, or not any more."""
-    one = next((one for one in await waiting_for(desk, session.subject) if one.name == name), None)
-    if one is None:
-        return None
-    made = decision(
-        one.digest,
-        session,
-        client_id=one.asked.client_id,
-        scope=one.asked.scope,
-        audience=one.asked.audience,
-        allowed=allowed,
-        expires_at=one.asked.expires_at,
-        desk=desk,
-    )
+async def find(desk: Desk, name: str, subject: str) -> Waiting | None:
+    """The request of that name that waits for somebody; None: there is none, or not any more."""
+    return next((one for one in await waiting_for(desk, subject) if one.name == name), None)
+
+
+async def decide(desk: Desk, one: Waiting, session: Session, *, allowed: bool) -> Artifact | None:
+    """Decide, once; the answer is the decision, or None: it does not wait any more."""
+    made = decision(one.digest, one.asked, session, allowed=allowed, desk=desk)
     outcome = await desk.store.artifacts.spend("backchannel_request", one.digest, at=desk.ambient.now(), into=(made,))
     return made if isinstance(outcome, Fresh) else None

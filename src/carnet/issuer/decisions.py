@@ -1,6 +1,7 @@
 """RFC 8628 section 3.5, OpenID CIBA Core section 11: what a person decides in one place; an app in another polls for it."""
 
 from hashlib import sha256
+from typing import Protocol
 
 import msgspec
 
@@ -10,6 +11,7 @@ from carnet.issuer.desk import Desk
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.storage.ports import Spent
 from carnet.issuer.storage.records import Artifact, Consent, Digest, Event, Session
+from carnet.oauth.authorization_details import Details
 from carnet.oauth.errors import AccessDeniedError, AuthorizationPendingError, SlowDownError
 from carnet.oauth.scope import OFFLINE_ACCESS, Scope
 
@@ -26,25 +28,35 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The session in which it was decided."""
 
 
-def decision(
-    about: Digest,
-    session: Session,
-    *,
-    client_id: str,
-    scope: Scope,
-    audience: tuple[str, ...],
-    allowed: bool,
-    expires_at: Instant,
-    desk: Desk,
-) -> Artifact:
+class Wanted(Protocol):
+    """What is decided about."""
+
+    @property
+    def client_id(self) -> str: ...
+
+    @property
+    def scope(self) -> Scope: ...
+
+    @property
+    def audience(self) -> tuple[str, ...]: ...
+
+    @property
+    def authorization_details(self) -> Details: ...
+
+    @property
+    def expires_at(self) -> Instant: ...
+
+
+def decision(about: Digest, asked: Wanted, session: Session, *, allowed: bool, desk: Desk) -> Artifact:
     """The decision about what has the digest `about`: whoever spends that into it has decided."""
     now = desk.ambient.now()
     approval = Approval(
-        scope=scope,
-        audience=audience,
+        scope=asked.scope,
+        audience=asked.audience,
         auth_time=session.auth_time,
         amr=session.amr,
         acr=session.acr,
+        authorization_details=asked.authorization_details,
         approved_at=now,
     )
     return Artifact(
@@ -52,11 +64,11 @@ def decision(
         digest=_digest(about),
         family=fresh_name(desk.ambient),
         subject=session.subject,
-        client_id=client_id,
-        sid=None if OFFLINE_ACCESS in scope else session.sid,
+        client_id=asked.client_id,
+        sid=None if OFFLINE_ACCESS in asked.scope else session.sid,
         document=msgspec.json.encode(Decision(approval=approval if allowed else None, sid=session.sid)),
         created_at=now,
-        expires_at=expires_at,
+        expires_at=asked.expires_at,
     )
 
 
@@ -109,6 +121,7 @@ async def authorized(about: Digest, secret: Opaque, desk: Desk) -> Authorization
     return Authorization(
         scope=document.approval.scope,
         audience=document.approval.audience,
+        authorization_details=document.approval.authorization_details,
         person=Person(
             subject=artifact.subject,
             family=artifact.family,

@@ -20,6 +20,7 @@ from carnet.issuer.opaque import Opaque
 from carnet.issuer.storage.ports import AlreadyExistsError, Fresh
 from carnet.issuer.storage.records import Artifact, Client, Digest, Session
 from carnet.oauth import user_code
+from carnet.oauth.authorization_details import Details
 from carnet.oauth.scope import Scope
 from carnet.sealing import derive
 
@@ -37,6 +38,8 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     client_id: str
     scope: Scope
     audience: tuple[str, ...] = ()
+    authorization_details: Details = ()
+    """RFC 9396."""
     device: Digest
     """Of the device code."""
     asked_at: Instant
@@ -115,16 +118,7 @@ async def decide(desk: Desk, code: str, session: Session, *, allowed: bool) -> A
     asked = await claimed_by(desk, code, session)
     if asked is None:
         return None
-    made = decision(
-        asked.device,
-        session,
-        client_id=asked.client_id,
-        scope=asked.scope,
-        audience=asked.audience,
-        allowed=allowed,
-        expires_at=asked.expires_at,
-        desk=desk,
-    )
+    made = decision(asked.device, asked, session, allowed=allowed, desk=desk)
     outcome = await desk.store.artifacts.spend(
         "device_claim", _claim_digest(desk, code, session), at=desk.ambient.now(), into=(made,)
     )

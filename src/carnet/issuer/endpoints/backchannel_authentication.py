@@ -15,7 +15,10 @@ from carnet.issuer.grants.ciba import GRANT_TYPE
 from carnet.issuer.presented_tokens import hinted_subject
 from carnet.issuer.resource_indicators import asked_audience
 from carnet.issuer.rotation import authenticates
+from carnet.issuer.signed_backchannel_requests import own_parameters
 from carnet.issuer.storage.records import Account, Client
+from carnet.oauth import authorization_details
+from carnet.oauth import acr
 from carnet.oauth.errors import (
     InvalidBindingMessageError,
     InvalidRequestError,
@@ -36,8 +39,7 @@ async def answer(request: Request, desk: Desk) -> Response:
     client = await authenticate(request, parameters, desk)
     if GRANT_TYPE not in client.grant_types or not authenticates(client):
         raise UnauthorizedClientError("The client is not registered for backchannel authentication.")
-    if "request" in parameters:
-        raise InvalidRequestError("Signed requests are not taken here.")
+    parameters = await own_parameters(parameters, client, desk)
     scope = asked_scope(parameters, client)
     if OPENID not in scope:
         raise InvalidScopeError("The scope has openid (OpenID CIBA Core section 7.1).")
@@ -48,7 +50,11 @@ async def answer(request: Request, desk: Desk) -> Response:
         subject=(await _hinted_account(parameters, client, desk)).subject,
         scope=scope,
         audience=asked_audience(parameters, client, scope, desk.config),
-        binding_message=_binding_message(parameters),
+        authorization_details=authorization_details.parse(
+            parameters.get("authorization_details"), types=client.authorization_details_types
+        ),
+        binding_message=_binding_message(parameters, client),
+        acr_values=acr.asked(parameters.get("acr_values")),
         asked_at=now,
         expires_at=now + lifetime,
     )
@@ -79,8 +85,11 @@ async def _hinted_account(parameters: Parameters, client: Client, desk: Desk) ->
     return account
 
 
-def _binding_message(parameters: Parameters) -> str | None:
+def _binding_message(parameters: Parameters, client: Client) -> str | None:
+    """FAPI CIBA section 5.2.2: what sets one request apart from another for the person who allows it."""
     message = parameters.get("binding_message")
+    if message is None and client.profile is not None:
+        raise InvalidRequestError(f"The profile {client.profile} wants a binding_message.")
     if message is not None and (len(message) > LONGEST_MESSAGE or not message.isprintable()):
         raise InvalidBindingMessageError(f"A binding_message has at most {LONGEST_MESSAGE} printable characters.")
     return message

@@ -1,7 +1,5 @@
 """OpenID Connect Core section 3.1.2.4, OAuth 2.1 section 7.9: the page on which a person allows a client something, or not."""
 
-from typing import Any
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -17,6 +15,7 @@ from carnet.issuer.http_security import written_address
 from carnet.issuer.refusals import RefusalError, SeeOtherError, page
 from carnet.issuer.scope_sentences import scope_sentences
 from carnet.issuer.storage.records import Account, Client, Consent, Event
+from carnet.oauth.authorization_details import Details
 from carnet.oauth.client_id import host_of
 from carnet.oauth.errors import AccessDeniedError, OAuthError
 from carnet.oauth.parameters import Parameters
@@ -38,7 +37,7 @@ async def show(request: Request, desk: Desk) -> Response:
         client=asked.back.client,
         account=account,
         scopes=await scope_sentences(request, desk, asked.scope),
-        details=[(one["type"], _written(one)) for one in asked.authorization_details],
+        details=written_details(asked.authorization_details),
         redirect_uri=asked.back.redirect_uri,
         policies=_policies(asked.back.client),
         stranger=host_of(asked.back.client.client_id) if asked.back.client.from_document else None,
@@ -89,9 +88,12 @@ async def _waiting(seen: Visit, given: Parameters, desk: Desk) -> tuple[Account,
     return seen.account, flow, asked
 
 
-def _written(detail: dict[str, Any]) -> list[tuple[str, str]]:
-    """RFC 9396 section 7.1: all that an authorization detail asks for, as it is asked for."""
-    return [(name, _plain(value)) for name, value in detail.items() if name != "type"]
+def written_details(details: Details) -> list[tuple[str, list[tuple[str, str]]]]:
+    """RFC 9396 section 7.1: all that authorization details ask for, as it is asked for, under their types."""
+    return [
+        (detail["type"], [(name, _plain(value)) for name, value in detail.items() if name != "type"])
+        for detail in details
+    ]
 
 
 def _policies(client: Client) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters
 from carnet.issuer.decisions import record
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
+from carnet.issuer.endpoints.consent import written_details
 from carnet.issuer.http_security import address_block, client_address, written_address
 from carnet.issuer.login.returning import sign_in_url
 from carnet.issuer.refusals import RefusalError, SeeOtherError, page
@@ -61,6 +62,7 @@ async def enter(request: Request, desk: Desk) -> Response:
         client=client,
         account=account,
         scopes=await scope_sentences(request, desk, asked.scope),
+        details=written_details(asked.authorization_details),
         asked=asked,
     )
 

@@ -16,7 +16,7 @@ from carnet.issuer.grants.device_code import GRANT_TYPE
 from carnet.issuer.http_security import address_block, client_address, written_address
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.resource_indicators import asked_audience
-from carnet.oauth import user_code
+from carnet.oauth import authorization_details, user_code
 from carnet.oauth.errors import TooManyFailuresError, UnauthorizedClientError
 
 MOST = 100
@@ -39,6 +39,9 @@ async def answer(request: Request, desk: Desk) -> Response:
         client_id=client.client_id,
         scope=scope,
         audience=asked_audience(parameters, client, scope, desk.config),
+        authorization_details=authorization_details.parse(
+            parameters.get("authorization_details"), types=client.authorization_details_types
+        ),
         device=device_code.digest,
         asked_at=now,
         expires_at=now + LIFETIME,
