@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 from tests.certificates import Authority, Shown, certificate
 from tests.guard.gateway.test_proxies import NGINX, PATH
 
+from carnet.cli import main
 from carnet.jose import base64url
 from carnet.testing.programs import Quiet, await_port, running_program, serving
 from carnet.testing.running import carnet, free_port, running_issuer
@@ -45,8 +47,8 @@ class Place:
 
     def register(self) -> None:
         """Two clients: one by its name, one by its certificate."""
-        jwks = self.chain.with_name("jwks.json")
-        jwks.write_text(json.dumps({"keys": [SELF.jwk]}))
+        own = self.chain.with_name("self.pem")
+        own.write_bytes(SELF.pem)
         bound = (
             "--certificate-bound",
             "--audience",
@@ -57,8 +59,7 @@ class Place:
             str(self.settings),
         )
         carnet("client", "create", "Billing", "--client-id", "billing", "--tls-subject-dn", SUBJECT, *bound)
-        method = ("--auth-method", "self_signed_tls_client_auth", "--jwks", str(jwks))
-        carnet("client", "create", "Self", "--client-id", "self", *method, *bound)
+        carnet("client", "create", "Self", "--client-id", "self", "--tls-certificate", str(own), *bound)
 
     def client(self, shown: Shown | None = None) -> httpx2.Client:
         context = ssl.create_default_context(cafile=self.chain)
@@ -101,6 +102,27 @@ def test_clients_with_certificates_are_served_on_a_port_of_their_own(
         assert aliases["token_endpoint"] == f"https://127.0.0.1:{mtls}/token"
         place.check(aliases["token_endpoint"])
         assert place.ask(f"{url}/token", BILLING, "billing").status_code == 401, "the other port asks nobody for one"
+
+
+def test_a_client_that_cannot_be_meant_so_exits_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.pem").write_bytes(SELF.pem)
+    (tmp_path / "garbage.pem").write_text("garbage")
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [SELF.jwk]}))
+    for options, sentence in (
+        (["--tls-certificate", "own.pem", "--jwks", "keys.json"], "do not go together"),
+        (["--tls-certificate", "none.pem"], "No such file"),
+        (["--tls-certificate", "garbage.pem"], "not an X.509 certificate"),
+        (["--tls-certificate", "own.pem"], "the settings tls_client_ca and mtls_port turn it on"),
+        (["--tls-san-dns", "billing.example"], "the settings tls_client_ca and mtls_port turn it on"),
+        (["--certificate-bound"], "no certificate of a client reaches this issuer"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            sys.exit(main(["client", "create", "Billing", *options]))
+        assert ended.value.code == 2, options
+        assert sentence in capsys.readouterr().err
 
 
 class Service(Quiet):

@@ -8,7 +8,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.certificates import Authority, certificate
 
 from carnet.jose import SigningKey
-from carnet.jose.client_certificates import Authorities, CertificateRefusedError, ClientCertificate
+from carnet.jose.client_certificates import Authorities, CertificateRefusedError, ClientCertificate, registered_key
 from carnet.jose.errors import InvalidKeyError
 from carnet.testing import Clock
 
@@ -121,11 +121,18 @@ def test_what_is_no_key_registers_nothing(document):
     assert not ClientCertificate.read([certificate("CN=one").pem]).is_one_of(document)
 
 
-def test_an_rsa_certificate_and_an_ed25519_one_are_registered_by_their_keys():
+def test_a_certificate_is_registered_by_its_key():
+    for shown in (certificate("CN=one"), AUTHORITY.issue()):
+        assert registered_key(shown.pem) == registered_key(shown.der) == shown.jwk
+        assert ClientCertificate.read([shown.pem]).is_one_of({"keys": [registered_key(shown.pem)]})
+    with pytest.raises(InvalidKeyError):
+        registered_key(b"x")
+
+
+def test_keys_of_other_kinds_are_other_keys():
+    read = ClientCertificate.read([certificate("CN=one").pem])
     for alg in ("PS256", "Ed25519", "ES384"):
-        key = SigningKey.generate(alg)
-        other = ClientCertificate.read([certificate("CN=one").pem])
-        assert not other.is_one_of({"keys": [key.public().to_jwk()]})
+        assert not read.is_one_of({"keys": [SigningKey.generate(alg).public().to_jwk()]})
 
 
 def test_what_is_no_certificate_is_refused():

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carnet.cli import output
+from carnet.cli import client_change, output
 from carnet.cli.deployment import at_desk, subcommand
 from carnet.cli.errors import CommandError, UsageError
 
@@ -140,6 +140,7 @@ def add(subparsers: Any) -> None:
     ):
         token.add_argument(option, dest=field, metavar=metavar, action="append", help=f"{summary}; may be repeated")
 
+    client_change.add(commands)
     subcommand(commands, "list", _list, "list the clients")
     for name, run, summary in (
         ("show", _show, "show a client"),
@@ -193,7 +194,7 @@ def _create(arguments: Namespace) -> int:
     asked = _with_metadata(arguments.metadata, options)
 
     async def work(desk: "Desk") -> "Registered":
-        with _refusals():
+        with refusals():
             return await register(desk, asked, actor=ACTOR)
 
     _show_registered(arguments, at_desk(arguments, work))
@@ -217,7 +218,7 @@ def _keys(arguments: Namespace) -> dict[str, Any]:
         return {}
     if "://" in given:
         return {"jwks_uri": given}
-    return {"jwks": _json_object("--jwks", given)}
+    return {"jwks": json_object("--jwks", given)}
 
 
 def _registered_key(file: str) -> dict[str, Any]:
@@ -238,7 +239,7 @@ def _with_metadata(file: str | None, options: dict[str, Any]) -> "Registration":
 
     from carnet.issuer.clients import Registration
 
-    further = {} if file is None else _json_object("--metadata", file)
+    further = {} if file is None else json_object("--metadata", file)
     twice = sorted(name for name in further if options.get(name))
     if twice:
         raise UsageError(f"--metadata {file}: {twice[0]} is given by an option as well: leave one out.")
@@ -248,7 +249,7 @@ def _with_metadata(file: str | None, options: dict[str, Any]) -> "Registration":
         raise UsageError(f"--metadata {file}: {error}.") from None
 
 
-def _json_object(option: str, file: str) -> dict[str, Any]:
+def json_object(option: str, file: str) -> dict[str, Any]:
     from carnet.jose import JoseError
     from carnet.jose.strict_json import parse_object
 
@@ -330,20 +331,31 @@ def _list(arguments: Namespace) -> int:
 
 
 def _show(arguments: Namespace) -> int:
-    async def work(desk: "Desk") -> "Client":
-        return await _find(desk, arguments.client_id)
+    async def work(desk: "Desk") -> "tuple[Client, str | None]":
+        from carnet.issuer.token_size import caution
 
-    document = _document(at_desk(arguments, work))
-    output.show(arguments, document, lambda: output.facts({name: _text(value) for name, value in document.items()}))
+        client = await find(desk, arguments.client_id)
+        return client, caution(client, desk.config)
+
+    client, said = at_desk(arguments, work)
+    if said is not None:
+        output.note(said)
+    show_client(arguments, client)
     return 0
+
+
+def show_client(arguments: Namespace, client: "Client") -> None:
+    """Print all that is registered of a client."""
+    document = _document(client)
+    output.show(arguments, document, lambda: output.facts({name: _text(value) for name, value in document.items()}))
 
 
 def _rotate_secret(arguments: Namespace) -> int:
     from carnet.issuer.clients import rotate_secret
 
     async def work(desk: "Desk") -> "Registered":
-        client = await _find(desk, arguments.client_id)
-        with _refusals():
+        client = await find(desk, arguments.client_id)
+        with refusals():
             return await rotate_secret(desk, client, actor=ACTOR)
 
     _show_registered(arguments, at_desk(arguments, work))
@@ -354,7 +366,9 @@ def _delete(arguments: Namespace) -> int:
     from carnet.issuer.clients import remove
 
     async def work(desk: "Desk") -> None:
-        if not await remove(desk, arguments.client_id, actor=ACTOR):
+        with refusals():
+            removed = await remove(desk, arguments.client_id, actor=ACTOR)
+        if not removed:
             raise CommandError(f"there is no client {arguments.client_id!r}.")
 
     at_desk(arguments, work)
@@ -375,7 +389,7 @@ def _show_registered(arguments: Namespace, registered: "Registered") -> None:
     output.show(arguments, document, lambda: output.facts(values))
 
 
-async def _find(desk: "Desk", client_id: str) -> "Client":
+async def find(desk: "Desk", client_id: str) -> "Client":
     client = await desk.store.clients.get(client_id)
     if client is None:
         raise CommandError(f"there is no client {client_id!r}.")
@@ -383,7 +397,7 @@ async def _find(desk: "Desk", client_id: str) -> "Client":
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     from carnet.issuer.clients import ClientError
 
     try:

@@ -50,12 +50,13 @@ def check(client: Client, config: Config) -> None:
         raise ProfileError(f"profile {client.profile!r} is none of {', '.join(PROFILES)}.")
     if client.token_endpoint_auth_method != "private_key_jwt" and not client.mutual_tls:
         raise ProfileError(
-            f"The profile {client.profile} wants clients that authenticate by private_key_jwt, with jwks or jwks_uri, "
-            "or by mutual TLS."
+            f"The profile {client.profile} wants clients that authenticate by private_key_jwt: give jwks or jwks_uri; "
+            "or by mutual TLS (RFC 8705)."
         )
     for name in (
         "token_endpoint_auth_signing_alg",
         "request_object_signing_alg",
+        "backchannel_authentication_request_signing_alg",
         *(f"{content}_signed_response_alg" for content in CONTENTS),
     ):
         if getattr(client, name) not in {None, *ALGORITHMS}:

@@ -5,7 +5,7 @@ The handshake has proved that the client holds its key, and nothing else: who vo
 
 from base64 import b64decode
 from binascii import Error
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
@@ -26,7 +26,7 @@ from cryptography.x509.verification import (
 
 from carnet.ambient import Instant
 from carnet.jose import base64url
-from carnet.jose.certificates import MAX_CHAIN, load_certificate, public_key
+from carnet.jose.certificates import MAX_CHAIN, certificate_key, certificate_members, load_certificate, public_key
 from carnet.jose.distinguished_names import DistinguishedName, same_form
 from carnet.jose.errors import InvalidKeyError, JoseError
 from carnet.jose.keys import VerifyingKey
@@ -144,12 +144,25 @@ class ClientCertificate:
         try:
             if chain is None:
                 own: bytes = public_key(self._own).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-                return own == _of_any_algorithm(jwk).to_der()
+                return (
+                    own == _for_any_algorithm(lambda alg: VerifyingKey.from_jwk({**jwk, "alg": alg}, alg=alg)).to_der()
+                )
             if not isinstance(chain, list | tuple) or not chain:
                 return False
             return load_certificate(b64decode(chain[0], validate=True)) == self._own
         except (JoseError, Error, TypeError, ValueError):
             return False
+
+
+def registered_key(certificate: bytes) -> dict[str, Any]:
+    """RFC 8705 section 2.2.2: the public JWK by which a client registers its certificate, which is in PEM or DER.
+
+    Raises:
+        InvalidKeyError: it is no certificate, or its key is of a kind that is not supported.
+    """
+    load_certificate(certificate)
+    key = _for_any_algorithm(lambda alg: certificate_key(certificate, alg=alg))
+    return key.to_jwk() | certificate_members([certificate])
 
 
 class Authorities:
@@ -200,11 +213,11 @@ def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.hex()
 
 
-def _of_any_algorithm(jwk: Mapping[str, Any]) -> VerifyingKey:
+def _for_any_algorithm(make: Callable[[str], VerifyingKey]) -> VerifyingKey:
     """The key alone matters here, whatever it may sign with."""
     for alg in ("ES256", "ES384", "ES512", "Ed25519", "PS256"):
         try:
-            return VerifyingKey.from_jwk({**jwk, "alg": alg}, alg=alg)
+            return make(alg)
         except JoseError:
             continue
     raise InvalidKeyError("The key is of a kind that is not supported.")

@@ -21,7 +21,7 @@ LARGEST: Final = 16 * 1024
 HeaderName: TypeAlias = Literal["nginx", "rfc9440", "envoy"]
 
 _PEM = re.compile(rb"\s*-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*")
-_BYTE_SEQUENCE = re.compile(r" *:([A-Za-z0-9+/]+={0,2}): *")
+_BYTE_SEQUENCE = re.compile(r" *:([A-Za-z0-9+/]*={0,2}): *")
 _XFCC_PAIR = re.compile(r'([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^;,"]*)(;|,|\Z)')
 
 
@@ -52,7 +52,7 @@ def _escaped_pem(value: str) -> bytes:
 
 
 def _byte_sequence(value: str) -> bytes:
-    """RFC 9440 section 2.2, RFC 8941 section 3.3.5."""
+    """RFC 9440 section 2.2, RFC 8941 section 3.3.5; an empty one, which some proxies send for none, is none."""
     found = _BYTE_SEQUENCE.fullmatch(value)
     if found is None:
         raise CertificateHeaderError("It is not a byte sequence of RFC 8941.")
@@ -107,7 +107,7 @@ def passed_certificate(way: CertificateHeader, headers: Iterable[tuple[bytes, by
     if len(values[0]) > LARGEST:
         raise CertificateHeaderError(f"The header {way.header} has more than {LARGEST} characters.")
     try:
-        return way.read(values[0].decode("ascii"))
+        return way.read(values[0].decode("ascii")) or None
     except (CertificateHeaderError, Error, ValueError) as error:
         raise CertificateHeaderError(f"The header {way.header} cannot be read: {error}") from None
 
