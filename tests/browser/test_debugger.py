@@ -98,6 +98,7 @@ SAMPLES = {
         {"alg": "none", "typ": "application/DPoP+JWT", "cty": 3, "enc": []},
     ),
     "unsigned": jws(GOOD, {"alg": "none"}, ""),
+    "weak signature": jws(GOOD, {"alg": "RS1", "typ": "at+jwt"}),
     "long signature": jws(GOOD, {"alg": "ML-DSA-87", "typ": "at+jwt"}),
     "far away": jws(GOOD | {"exp": 253_402_300_799, "nbf": NOW - 61, "iat": NOW - 86_400 * 400}),
     "repeated": jws(b'{"b":{"a":1,"a":2},"b":[],"z":{"q":0,"q":1}}', b'{"alg":"ES256","alg":"none","typ":1}', "AA"),

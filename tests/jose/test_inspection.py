@@ -131,6 +131,7 @@ def test_milliseconds_are_noticed():
         ({"alg": "HS256", "typ": "at+jwt"}, good(), "symmetric_alg"),
         ({"alg": "RS256", "typ": "at+jwt"}, good(), "old_padding"),
         ({"alg": "ML-DSA-44", "typ": "at+jwt"}, good(), "long_signature"),
+        ({"alg": "RS1", "typ": "at+jwt"}, good(), "weak_alg"),
         ({"typ": "at+jwt"}, good(), "no_alg"),
         ({"alg": 5, "typ": "at+jwt"}, good(), "no_alg"),
         ({"alg": "ES256"}, good(), "no_type"),

@@ -103,7 +103,11 @@ def _algorithm(header: Mapping[str, Any], signature: bytes | None) -> Iterator[C
             "whoever holds the token can try secrets offline, billions in a second. Use a random secret of at least "
             f"{int(algorithm[2:]) // 8} bytes, or better a key pair (ES256, Ed25519).",
         )
-    if algorithm.startswith("RS"):
+    if algorithm == "RS1":
+        yield Caution(
+            "weak_alg", "RS1 hashes with SHA-1, for which collisions are made: every verifier must refuse it."
+        )
+    if algorithm in {"RS256", "RS384", "RS512"}:
         yield Caution("old_padding", f"{algorithm} is still sound, but PS256, ES256 or Ed25519 are the better choice.")
     if algorithm.startswith("ML-DSA-"):
         yield Caution(

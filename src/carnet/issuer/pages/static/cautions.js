@@ -96,7 +96,10 @@ function* ofAlgorithm(header, signature) {
         `${Number(algorithm.slice(2)) / 8} bytes, or better a key pair (ES256, Ed25519).`,
     );
   }
-  if (algorithm.startsWith("RS")) {
+  if (algorithm === "RS1") {
+    yield caution("weak_alg", "RS1 hashes with SHA-1, for which collisions are made: every verifier must refuse it.");
+  }
+  if (["RS256", "RS384", "RS512"].includes(algorithm)) {
     yield caution("old_padding", `${algorithm} is still sound, but PS256, ES256 or Ed25519 are the better choice.`);
   }
   if (algorithm.startsWith("ML-DSA-")) {
