@@ -172,7 +172,7 @@ async def _administrator(_config: Config, store: "Store") -> Finding:
     )
 
 
-async def _token_sizes(config: Config, store: "Store") -> Finding:
+async def _tokens(config: Config, store: "Store") -> Finding:
     """Tokens travel in headers and cookies, and the roles of somebody may be many."""
     from carnet.issuer.token_size import LONGEST, largest
 
@@ -207,7 +207,7 @@ STORE_LOOKS: tuple[Callable[[Config, "Store"], Awaitable[Finding]], ...] = (
     _clock,
     _keys,
     _administrator,
-    _token_sizes,
+    _tokens,
 )
 """What is looked at in the database, in this order; each says one thing."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from carnet.issuer.storage.ports import Store
     from carnet.issuer.storage.records import Lacking, SigningKeyRecord
 
+ACTOR = "cli"
 _LOOK_AGAIN = 2.0
 _LONGEST_WAIT = 30 * 86_400
 
@@ -90,9 +91,11 @@ def _rotate(arguments: Namespace) -> int:
     if arguments.after is not None and not 0 <= arguments.after <= _LONGEST_WAIT:
         raise UsageError(f"--after is a number of seconds from 0 to {_LONGEST_WAIT}.")
 
+    from carnet.issuer.key_changes import rotate
+
     async def work(desk: "Desk") -> "tuple[SigningKeyRecord, list[dict[str, Any]]]":
         with _refusals():
-            key, others = await desk.keyring.rotate(after=arguments.after), await desk.keyring.rotate_others()
+            key, *others = await rotate(desk, actor=ACTOR, after=arguments.after)
         if not arguments.no_wait:
             key = await until_it_signs(desk.keyring, key, desk.ambient, asyncio.sleep)
         signing, now = await desk.keyring.in_use(), desk.ambient.now()
@@ -158,9 +161,11 @@ def _said(lacking: dict[str, Any]) -> str:
 
 
 def _retire(arguments: Namespace) -> int:
+    from carnet.issuer.key_changes import retire
+
     async def work(desk: "Desk") -> None:
         with _refusals():
-            await desk.keyring.retire(arguments.kid, compromised=arguments.compromised)
+            await retire(desk, arguments.kid, compromised=arguments.compromised, actor=ACTOR)
 
     at_desk(arguments, work)
     output.show(
@@ -210,23 +215,8 @@ def _refusals() -> Iterator[None]:
 
 
 def _document(key: "SigningKeyRecord", signing: frozenset[str], *, at: Instant) -> dict[str, Any]:
-    if key.compromised_at is not None:
-        state = "compromised"
-    elif key.retires_at is not None and lapsed(key.retires_at, at=at):
-        state = "retired"
-    elif key.kid in signing:
-        state = "signs"
-    else:
-        state = "next" if key.signs_from > at else "published"
-    return {
-        "kid": key.kid,
-        "alg": key.alg,
-        "use": "enc" if key.purpose == "encryption" else "sig",
-        "state": state,
-        "created_at": key.created_at,
-        "signs_from": key.signs_from,
-        "ready_from": key.ready_from,
-        "lacking": None,
-        "retires_at": key.retires_at,
-        "compromised_at": key.compromised_at,
-    }
+    from msgspec.structs import asdict
+
+    from carnet.issuer.key_changes import key_of
+
+    return {**asdict(key_of(key, signing, at=at)), "lacking": None}

@@ -1,6 +1,7 @@
 """`carnet user`: the accounts of people."""
 
 import getpass
+import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,7 +14,7 @@ from carnet.cli.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
     from carnet.issuer.desk import Desk
-    from carnet.issuer.storage.records import Account
+    from carnet.issuer.storage.records import Account, Attribute
 
 PAGE = 500
 
@@ -38,6 +39,19 @@ def add(subparsers: Any) -> None:
     roles = subcommand(commands, "set-roles", _set_roles, "give an account these roles and no others")
     _person(roles)
     roles.add_argument("roles", metavar="ROLE", nargs="*", help="none: it has no role any more")
+
+    change = subcommand(commands, "change", _amend, "change what is known of a person")
+    _person(change)
+    change.add_argument("--email", metavar="E", help="another email address, which counts as not verified")
+    change.add_argument("--name", metavar="N", help="the person's name; an empty one takes it away")
+    change.add_argument(
+        "--attribute",
+        metavar="NAME=VALUE",
+        dest="attributes",
+        action="append",
+        default=[],
+        help="set an attribute, which claims tell (`carnet claim`); VALUE is JSON or a text, none takes it away; may be repeated",
+    )
 
     _person(subcommand(commands, "disable", _disable, "shut an account: its sessions and refresh tokens end at once"))
     _person(subcommand(commands, "enable", _enable, "open a disabled account again"))
@@ -153,6 +167,48 @@ def _set_roles(arguments: Namespace) -> int:
     )
 
 
+def _amend(arguments: Namespace) -> int:
+    from msgspec import UNSET
+
+    from carnet.issuer.accounts.amending import Amendment, amend
+    from carnet.issuer.accounts.people import CLI, get
+
+    async def change(desk: "Desk", subject: str) -> "Account":
+        seen = await get(desk, subject)
+        wanted = Amendment(
+            email=UNSET if arguments.email is None else arguments.email,
+            name=UNSET if arguments.name is None else arguments.name,
+            attributes=_attributes(arguments.attributes, seen) if arguments.attributes else UNSET,
+        )
+        return await amend(desk, subject, wanted, by=CLI, seen=seen)
+
+    return _change(arguments, change, "is changed.")
+
+
+def _attributes(given: list[str], account: "Account") -> "dict[str, Attribute]":
+    """The account's attributes with those that are given set or taken away."""
+    attributes = dict(account.attributes)
+    for one in given:
+        name, sign, text = one.partition("=")
+        if not sign:
+            raise UsageError(f"--attribute {one!r}: write NAME=VALUE.")
+        attributes.pop(name, None)
+        if text:
+            attributes[name] = _value(text)
+    return attributes
+
+
+def _value(text: str) -> "Attribute":
+    """A whole number, true, false or an array of texts where it is written so in JSON; else the text itself."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    return value if isinstance(value, str | int) else text
+
+
 def _disable(arguments: Namespace) -> int:
     from carnet.issuer.accounts.people import CLI, disable
 
@@ -236,12 +292,12 @@ async def _find(desk: "Desk", person: str) -> "Account":
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    from carnet.issuer.accounts.errors import BadEmailError, BadNameError, BadRoleError, PersonError
+    from carnet.issuer.accounts.errors import BadAttributeError, BadEmailError, BadNameError, BadRoleError, PersonError
     from carnet.issuer.accounts.password_rule import WeakPasswordError
 
     try:
         yield
-    except (BadEmailError, BadNameError, BadRoleError, WeakPasswordError) as error:
+    except (BadAttributeError, BadEmailError, BadNameError, BadRoleError, WeakPasswordError) as error:
         raise UsageError(str(error)) from None
     except PersonError as error:
         raise CommandError(str(error)) from None
@@ -258,6 +314,7 @@ def _document(account: "Account") -> dict[str, Any]:
         "email_verified": account.email_verified,
         "name": account.name,
         "roles": list(account.roles),
+        "attributes": account.attributes,
         "password": account.password is not None,
         "second_factor": account.totp is not None,
         "created_at": account.created_at,

@@ -21,6 +21,7 @@ from carnet.issuer.client_directory import ClientDirectory
 from carnet.issuer.client_document import described
 from carnet.issuer.client_keys import ClientKeys
 from carnet.issuer.config import Config, ConfigError
+from carnet.issuer.declared_clients import settle
 from carnet.issuer.definitions import check_settings
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import Egress
@@ -152,7 +153,7 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
         await store.close()
         raise
     egress = Egress(config)
-    return Desk(
+    desk = Desk(
         config=config,
         store=store,
         keyring=keyring,
@@ -171,6 +172,12 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
         endpoints=served(config),
         longest_access_token=longest,
     )
+    try:
+        await settle(desk)
+    except BaseException:
+        await store.close()
+        raise
+    return desk
 
 
 def create_app(

@@ -48,8 +48,16 @@ _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 """RFC 7518 section 6: members of keys that nobody else may see."""
 
 
+DECLARED_BY = "settings"
+"""The actor of what is done because it stands in the settings."""
+
+
 class ClientError(Exception):
     """A registration that cannot be accepted; the message is a sentence that says what to do."""
+
+
+class DeclaredError(ClientError):
+    """It stands in the settings, which alone change it."""
 
 
 class TakenError(ClientError):
@@ -68,6 +76,7 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     jwks: dict[str, Any] | None = None
     jwks_uri: str | None = None
     request_object_signing_alg: str | None = None
+    backchannel_authentication_request_signing_alg: str | None = None
     id_token_signed_response_alg: str | None = None
     id_token_encrypted_response_alg: str | None = None
     id_token_encrypted_response_enc: str | None = None
@@ -205,6 +214,7 @@ async def change(desk: Desk, before: Client, after: Client, *, actor: str) -> Cl
         ClientError: it cannot be accepted.
         StaleError: it was changed meanwhile.
     """
+    _refuse_declared(desk, before.client_id, actor)
     changed = validated(
         replace(
             after,
@@ -251,7 +261,12 @@ async def rotate_secret(desk: Desk, client: Client, *, actor: str) -> Registered
 
 
 async def remove(desk: Desk, client_id: str, *, actor: str) -> bool:
-    """Delete it and take back all that it holds; False if there is none."""
+    """Delete it and take back all that it holds; False if there is none.
+
+    Raises:
+        DeclaredError: it stands in the settings.
+    """
+    _refuse_declared(desk, client_id, actor)
     now = desk.ambient.now()
     client = await desk.store.clients.get(client_id)
     revocation = entry("client", client_id, desk.config, at=now)
@@ -379,9 +394,11 @@ def _check_keys(client: Client, config: Config) -> None:
             Egress(config).check_url(client.jwks_uri)
         except EgressError as error:
             raise ClientError(f"jwks_uri: {error}") from None
-    if client.request_object_signing_alg not in {None, *ALGORITHMS}:
-        raise ClientError(f"request_object_signing_alg is one of {', '.join(ALGORITHMS)}.")
-    if client.require_signed_request_object and client.jwks is None and client.jwks_uri is None:
+    for name in ("request_object_signing_alg", "backchannel_authentication_request_signing_alg"):
+        if getattr(client, name) not in {None, *ALGORITHMS}:
+            raise ClientError(f"{name} is one of {', '.join(ALGORITHMS)}.")
+    signs = client.require_signed_request_object or client.backchannel_authentication_request_signing_alg is not None
+    if signs and client.jwks is None and client.jwks_uri is None:
         raise ClientError("A client that signs its requests needs its public keys: give jwks or jwks_uri.")
     if client.jwks is None:
         return
@@ -423,6 +440,11 @@ def _check_start(client: Client, config: Config) -> None:
         Egress(config).check_url(uri if isinstance(uri, str) else "")
     except EgressError as error:
         raise ClientError(f"initiate_login_uri: {error}") from None
+
+
+def _refuse_declared(desk: Desk, client_id: str, actor: str) -> None:
+    if actor != DECLARED_BY and any(given.get("client_id") == client_id for given in desk.config.clients):
+        raise DeclaredError(f"The client {client_id!r} stands in the settings: change it there.")
 
 
 async def _note(desk: Desk, name: str, client: Client, actor: str, detail: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -100,6 +100,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many of them from one address (of IPv6, from one /64)."""
     access_token_budget: int = 4_096
     """Characters: a cookie takes no more. Longer access tokens only name their roles (`token_size.py`)."""
+    clients: tuple[dict[str, Any], ...] = ()
+    """Registrations (RFC 7591 section 2): those are registered at the start, and nothing else changes them."""
     define: Defined = Defined()
     """Scope values, claims and audiences (`definition.py`); further ones are in the store."""
     lifetimes: Lifetimes = Lifetimes()

@@ -1,5 +1,6 @@
 """RFC 7517: the issuer's keys as administrators see and change them, for the command and the API alike."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -19,6 +20,8 @@ class Key(Struct, frozen=True, kw_only=True):
     state: Literal["signs", "next", "published", "retired", "compromised"]
     created_at: Instant
     signs_from: Instant
+    """Sooner, but not before `ready_from`, if all guards that listen to the revocation feed hold it."""
+    ready_from: Instant | None
     retires_at: Instant | None
     compromised_at: Instant | None
 
@@ -41,27 +44,27 @@ def key_of(record: SigningKeyRecord, in_use: frozenset[str], *, at: Instant) -> 
         state=state,
         created_at=record.created_at,
         signs_from=record.signs_from,
+        ready_from=record.ready_from,
         retires_at=record.retires_at,
         compromised_at=record.compromised_at,
     )
 
 
-async def list_keys(desk: Desk) -> list[Key]:
-    """Oldest first."""
+async def described(desk: Desk, records: Iterable[SigningKeyRecord]) -> list[Key]:
+    """As they are now."""
     in_use, now = await desk.keyring.in_use(), desk.ambient.now()
-    return [key_of(record, in_use, at=now) for record in await desk.keyring.list()]
+    return [key_of(record, in_use, at=now) for record in records]
 
 
-async def rotate(desk: Desk, *, actor: str) -> list[Key]:
-    """Make a new key for each that is in use, the one for access tokens first.
+async def rotate(desk: Desk, *, actor: str, after: int | None = None) -> tuple[SigningKeyRecord, ...]:
+    """Make a new key for each that is in use, the one for access tokens first; `after`: so many seconds it waits at most.
 
     Raises:
         KeyringError: another process rotates at the same moment.
     """
-    made = (await desk.keyring.rotate(), *await desk.keyring.rotate_others())
+    made = (await desk.keyring.rotate(after=after), *await desk.keyring.rotate_others())
     await _note(desk, "keys.rotated", actor, kids=[record.kid for record in made])
-    in_use, now = await desk.keyring.in_use(), desk.ambient.now()
-    return [key_of(record, in_use, at=now) for record in made]
+    return made
 
 
 async def retire(desk: Desk, kid: str, *, compromised: bool, actor: str) -> None:

@@ -75,6 +75,19 @@ def largest(client: Client, roles: Sequence[str], config: Config) -> Size:
     return Size(whole, min(whole, named))
 
 
+def caution(client: Client, config: Config) -> str | None:
+    """What is to be said of a client whose tokens go beyond the budget without anybody's roles, or with its own."""
+    size = largest(client, client.roles, config)
+    if size.whole <= config.access_token_budget:
+        return None
+    mend = (
+        "they only name its roles"
+        if size.issued <= config.access_token_budget
+        else "give it fewer audiences or scope values"
+    )
+    return f"Its access tokens have up to {size.whole} characters, over the budget of {config.access_token_budget}: {mend}."
+
+
 def _length(token: AccessToken, alg: str) -> int:
     """Characters that it would have, without signing it."""
     payload = len(msgspec.json.encode(token.claims()))

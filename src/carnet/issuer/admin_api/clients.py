@@ -71,7 +71,7 @@ def shown(client: Stored, **more: Any) -> Any:
 def problem(error: Exception) -> Problem | None:
     """What the API says of what the domain refuses; None: it is no refusal."""
     match error:
-        case clients.TakenError():
+        case clients.TakenError() | clients.DeclaredError():
             return Conflict(str(error))
         case ClientError():
             return Invalid(str(error))
@@ -180,14 +180,14 @@ RESOURCE = Resource(
             answer=Client,
             tagged=True,
             conditional=True,
-            problems=(NotFound, Invalid),
+            problems=(NotFound, Conflict, Invalid),
         ),
         Operation(
             method="DELETE",
             path=ONE,
             summary="Delete a client and take back all that it holds",
             act=remove,
-            problems=(NotFound,),
+            problems=(NotFound, Conflict),
         ),
         Operation(
             method="POST",

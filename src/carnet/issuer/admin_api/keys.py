@@ -5,7 +5,7 @@ from msgspec import Struct
 from carnet.issuer import key_changes
 from carnet.issuer.admin_api.problems import Conflict, NotFound
 from carnet.issuer.admin_api.resource import Asked, Operation, Resource
-from carnet.issuer.key_changes import Key
+from carnet.issuer.key_changes import Key, described
 from carnet.issuer.keyring import KeyringError
 
 
@@ -19,14 +19,15 @@ class Retirement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 async def list_(asked: Asked) -> Keys:
-    return Keys(items=await key_changes.list_keys(asked.desk))
+    return Keys(items=await described(asked.desk, await asked.desk.keyring.list()))
 
 
 async def rotate(asked: Asked) -> Keys:
     try:
-        return Keys(items=await key_changes.rotate(asked.desk, actor=asked.caller.actor.subject))
+        made = await key_changes.rotate(asked.desk, actor=asked.caller.actor.subject)
     except KeyringError as error:
         raise Conflict(str(error)) from None
+    return Keys(items=await described(asked.desk, made))
 
 
 async def retire(asked: Asked) -> None:
