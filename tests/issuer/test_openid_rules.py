@@ -3,6 +3,8 @@
 `docs/conformance.md` says which test of ours answers which module of a plan.
 """
 
+import re
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -213,3 +215,16 @@ class TestRegistration:
     async def test_a_client_registers_pairwise_subjects(self, issuer):
         made = (await self.ask(issuer, subject_type="pairwise")).json()
         assert made["subject_type"] == "pairwise"
+
+
+def test_every_test_that_the_conformance_page_names_is_there():
+    root = Path(__file__).parents[2]
+    named = re.findall(r"`(test_\w+)::(test_\w+)`", (root / "docs" / "conformance.md").read_text("utf-8"))
+    assert len(named) > 60
+    files = {name: [*(root / "tests").glob(f"*/{name}.py")] for name, _ in named}
+    missing = [
+        (name, test)
+        for name, test in named
+        if not any(f"def {test}(" in file.read_text("utf-8") for file in files[name])
+    ]
+    assert missing == []
