@@ -3,20 +3,26 @@
 import json
 import warnings
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 from functools import cache
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from carnet.jose import JoseError, JwtVerifier, KeySet, SigningKey
+from carnet.jose.encryption_keys import DecryptionKey
+from carnet.jose.jwe import decrypt_compact
 from carnet.jose.jws import verify_compact
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # their own deprecations
+    import joserfc.jwe
     import joserfc.jwk
     import joserfc.jws
     import joserfc.jwt
+    import jwcrypto.jwe
     import jwcrypto.jwk
     import jwcrypto.jws
 
@@ -112,6 +118,72 @@ def test_no_spelling_of_a_good_token_is_accepted_by_carnet_alone(alg, data):
     assert spoilt == token
     assert by_joserfc(alg, token) == by_jwcrypto(alg, token) == found == b"content"
 
+
+# Encrypted content
+
+CONTENT_KEY = DecryptionKey.from_secret(bytes(range(16)), alg="dir", kid="k")
+
+
+def decrypted(token):
+    try:
+        return decrypt_compact(token, [CONTENT_KEY], enc=["A128GCM"]).plaintext
+    except JoseError:
+        return None
+
+
+def decrypted_by_peers(token):
+    jwk = {"kty": "oct", "k": encoded(CONTENT_KEY.material.value)}
+    algorithms = ["dir", "A128GCM"]
+    found = []
+    with suppress(Exception):  # whatever they raise, they did not accept
+        found.append(joserfc.jwe.decrypt_compact(token, joserfc.jwk.import_key(jwk), algorithms=algorithms).plaintext)
+    with suppress(Exception):
+        peer = jwcrypto.jwe.JWE(algs=algorithms)
+        peer.deserialize(token, jwcrypto.jwk.JWK(**jwk))
+        found.append(peer.payload)
+    return found
+
+
+def sealed(header: bytes, plaintext: bytes) -> str:
+    protected = encoded(header)
+    octets = AESGCM(CONTENT_KEY.material.value).encrypt(bytes(12), plaintext, protected.encode())
+    return ".".join((protected, "", encoded(bytes(12)), encoded(octets[:-16]), encoded(octets[-16:])))
+
+
+@st.composite
+def encryption_headers(draw):
+    """As `headers`, for a key that is shared."""
+    members = [f'"alg":{draw(spaces)}"dir"', f'"enc":{draw(spaces)}"A128GCM"'] + [
+        f'"{draw(names)}"{draw(spaces)}:{draw(values)}' for _ in range(draw(st.integers(0, 2)))
+    ]
+    text = "{" + ",".join(draw(st.permutations(members))) + "}" + draw(spaces)
+    return draw(st.sampled_from([text, text, text, f"[{text}]", text + "}"])).encode("utf-8", "surrogatepass")
+
+
+@given(encryption_headers(), st.binary(max_size=12))
+@settings(deadline=None, max_examples=200)
+def test_no_header_that_the_key_s_holder_encrypted_under_is_accepted_by_carnet_alone(header, plaintext):
+    token = sealed(header, plaintext)
+    found = decrypted(token)
+    event("refused" if found is None else "accepted")
+    if found is not None:
+        assert found == plaintext
+        assert plaintext in decrypted_by_peers(token)
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=200)
+def test_no_spelling_of_encrypted_content_is_accepted_by_carnet_alone(data):
+    token = sealed(b'{"alg":"dir","enc":"A128GCM"}', b"content")
+    position = data.draw(st.integers(0, len(token)))
+    change = data.draw(st.sampled_from(["", "=", ".", "A", "-", "_", "+", "\n", " ", "\0", "é"]))
+    spoilt = token[:position] + change + token[position + data.draw(st.integers(0, 1)) :]
+    if (found := decrypted(spoilt)) is not None:
+        assert spoilt == token
+        assert decrypted_by_peers(token) == [found, found] == [b"content", b"content"]
+
+
+# Claims
 
 NOW = 1_700_000_000
 ISSUER, AUDIENCE = "https://i.example", "orders"
