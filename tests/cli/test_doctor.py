@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from tests.certificates import Authority
 
 from carnet.cli import doctor
 
@@ -87,3 +88,14 @@ def test_a_certificate_without_its_key_is_named(sound, verdicts, tmp_path):
         (tmp_path / name).write_text("nonsense")
     found = verdicts("--tls-cert", "chain.pem", "--tls-key", "key.pem", "--issuer", "https://id.example")
     assert found["tls"].startswith("bad: chain.pem and key.pem cannot be used together")
+
+
+def test_authorities_of_clients_that_cannot_be_used_are_named(sound, verdicts, tmp_path):
+    options = ("--tls-client-ca", "ca.pem", "--mtls-port", "8443", "--tls-cert", "chain.pem", "--tls-key", "key.pem")
+    for name in ("chain.pem", "key.pem", "ca.pem"):
+        (tmp_path / name).write_text("nonsense")
+    found = verdicts(*options, "--issuer", "https://id.example")
+    assert found["client certificates"].startswith("bad: ca.pem cannot be used: ")
+    (tmp_path / "ca.pem").write_bytes(Authority().pem)
+    found = verdicts(*options, "--issuer", "https://id.example")
+    assert found["client certificates"] == "good: ca.pem holds authorities that are believed."

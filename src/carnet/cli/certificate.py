@@ -1,4 +1,4 @@
-"""RFC 8446 section 4.4.2: whether the certificate chain and the private key that are named can be served with."""
+"""RFC 8446 section 4.4.2: whether the certificates and the private key that are named can be served with."""
 
 import ssl
 from argparse import ArgumentParser, Namespace
@@ -44,4 +44,18 @@ def fault(config: Named) -> str | None:
         return f"{config.tls_cert} and {config.tls_key} cannot be used together: {reason}."
     except OSError as error:
         return f"{config.tls_cert} or {config.tls_key} cannot be read: {error.strerror}."
+    return None
+
+
+def authorities_fault(file: Path) -> str | None:
+    """What is wrong with a file of authorities of clients' certificates; None if nothing is."""
+    from carnet.jose import JoseError
+    from carnet.jose.client_certificates import Authorities
+
+    try:
+        Authorities(file.read_bytes())
+    except OSError as error:
+        return f"{file} cannot be read: {error.strerror}."
+    except JoseError as error:
+        return f"{file} cannot be used: {error}"
     return None

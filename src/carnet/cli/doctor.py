@@ -106,10 +106,15 @@ def _files(config: Config) -> list[Finding]:
 
 
 def _tls(config: Config) -> list[Finding]:
-    if config.tls_cert is None:
-        return []
-    fault = certificate.fault(config)
-    return [bad("tls", fault) if fault else good("tls", f"{config.tls_cert} and its key belong together.")]
+    findings = []
+    if config.tls_cert is not None:
+        fault = certificate.fault(config)
+        findings.append(bad("tls", fault) if fault else good("tls", f"{config.tls_cert} and its key belong together."))
+    if config.tls_client_ca is not None:
+        fault = certificate.authorities_fault(config.tls_client_ca)
+        sentence = f"{config.tls_client_ca} holds authorities that are believed."
+        findings.append(bad("client certificates", fault) if fault else good("client certificates", sentence))
+    return findings
 
 
 async def _database(_config: Config, store: "Store") -> Finding:
