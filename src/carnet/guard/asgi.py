@@ -12,6 +12,7 @@ from carnet.guard import held_socket
 from carnet.guard.bearer import needs_proof
 from carnet.guard.challenge import answer
 from carnet.guard.checkpoint import Checkpoint, Settings
+from carnet.guard.held_answer import LongAnswers, hold
 from carnet.guard.held_socket import HeldSocket
 from carnet.guard.possession import Possession
 from carnet.guard.principal import Principal
@@ -48,9 +49,13 @@ class Guard:
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
         """Fetch the keys and follow the revocation feed while the application runs: pass it as `lifespan`, or use it in yours.
 
-        The application need not wait for the first keys; until they are there, requests are answered with 503.
+        The application need not wait for the first keys; until they are there, requests are answered with 503. If `app` is one
+        of Starlette's or FastAPI's, its long answers are held from then on (`carnet.guard.held_answer`).
         """
         self.checkpoint.start()
+        stack = getattr(app, "middleware_stack", None)
+        if app is not None and stack is not None and not isinstance(stack, LongAnswers):
+            app.middleware_stack = LongAnswers(stack)  # type: ignore[attr-defined]
         try:
             yield
         finally:
@@ -68,6 +73,8 @@ class Guard:
             authorizations, requirement, query=scope.get("query_string", b""), possession=possession
         )
         scope[_PRINCIPAL] = principal
+        if scope["type"] == "http" and requirement.long_answers == "cut":
+            hold(scope, lambda: self.checkpoint.readmit(authorizations, requirement))
         return principal
 
     def held(self, scope: Scope, receive: Receive, send: Send, requirement: Requirement) -> HeldSocket:
@@ -120,8 +127,7 @@ class Guard:
                 receive, send = socket.receive, socket.send
             await app(scope, receive, send)
 
-        return protected
-
+        return LongAnswers(protected)
 
     def publishes(self, scope: Scope) -> bool:
         """Whether a request is for what the service publishes of itself (RFC 9728 section 3)."""

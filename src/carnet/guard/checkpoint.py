@@ -143,6 +143,10 @@ class _Checkpoint:
             )
             self._view = RevocationView(revocation, self._feed.follower)
 
+    def monotonic(self) -> float:
+        """The clock by which it measures, in seconds."""
+        return self._ambient.monotonic()
+
     @property
     def origin(self) -> str | None:
         """Where callers reach this service, if that is set."""
@@ -270,7 +274,9 @@ class _Checkpoint:
         if isinstance(found, frozenset):
             return replace(principal, roles=found)
         if found is Roles.CHANGED:
-            raise RefusedRequestError(invalid_token("roles_changed", "The roles that the token names are others by now."))
+            raise RefusedRequestError(
+                invalid_token("roles_changed", "The roles that the token names are others by now.")
+            )
         why = f"The roles that the token names could not be had of {self.verifier.issuer}."
         raise RefusedRequestError(unready(why, code="roles_unknown", retry_after=_RETRY_SECONDS))
 
@@ -485,7 +491,15 @@ class BlockingCheckpoint(_Checkpoint):
         self.start()
         if self._others and (other := chosen(self._others, authorizations)) is not None:
             return other.admit(authorizations, requirement, query=query, possession=possession)
-        admission = self._admission(authorizations, requirement, query, possession)
+        return self._through(self._admission(authorizations, requirement, query, possession))
+
+    def readmit(self, authorizations: Sequence[bytes], requirement: Requirement = ANY_PRINCIPAL) -> Principal:
+        """As `Checkpoint.readmit`."""
+        if self._others and (other := chosen(self._others, authorizations)) is not None:
+            return other.readmit(authorizations, requirement)
+        return self._through(self._admission(authorizations, requirement, b"", None, again=True))
+
+    def _through(self, admission: Generator[Step, None, Principal]) -> Principal:
         try:
             while True:
                 self._do(next(admission))

@@ -18,7 +18,7 @@ from carnet.guard import wsgi
 from carnet.guard.challenge import answer
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
-from carnet.guard.requirement import Asked, require
+from carnet.guard.requirement import Asked, Requirement, require
 
 View: TypeAlias = Callable[..., Any]
 """A function that takes a request first; for a class, decorate with `method_decorator(guard.require(…), name="dispatch")`."""
@@ -41,7 +41,7 @@ class Guard(wsgi.Guard):
                         await admit(request.META, requirement)
                     except RefusedRequestError as error:
                         return _refuse(error)
-                    return await view(request, *args, **kwargs)
+                    return self._holding(await view(request, *args, **kwargs), request, requirement)
 
                 return guarded
 
@@ -51,11 +51,17 @@ class Guard(wsgi.Guard):
                     self.admit(request.META, requirement)
                 except RefusedRequestError as error:
                     return _refuse(error)
-                return view(request, *args, **kwargs)
+                return self._holding(view(request, *args, **kwargs), request, requirement)
 
             return guarded_blocking
 
         return decorate
+
+    def _holding(self, response: Any, request: HttpRequest, requirement: Requirement) -> Any:
+        """A streaming response is held, unless only an asyncio server can read it: there, use `carnet.guard.asgi` around it."""
+        if getattr(response, "streaming", False) and not response.is_async:
+            response.streaming_content = self.held(response.streaming_content, request.META, requirement)
+        return response
 
     def principal(self, request: HttpRequest) -> Principal:
         """Whom an admitted request speaks for; raises LookupError where the view has no requirement."""

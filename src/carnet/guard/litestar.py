@@ -21,6 +21,7 @@ from litestar.plugins import InitPlugin
 
 from carnet.guard import asgi
 from carnet.guard.challenge import answer
+from carnet.guard.held_answer import LongAnswers
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import Asked, require
@@ -34,6 +35,7 @@ class Guard(asgi.Guard, InitPlugin):
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Fetch keys and follow the feed while the application runs; answer refusals as the RFC says."""
         app_config.lifespan.append(self.lifespan)
+        app_config.middleware.append(LongAnswers)  # type: ignore[arg-type]  # typed dictionaries there
         app_config.exception_handlers[RefusedRequestError] = _respond
         return app_config
 

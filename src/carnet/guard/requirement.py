@@ -10,6 +10,9 @@ from carnet.guard.principal import Principal
 from carnet.guard.refusal import Refused
 from carnet.guard.revocation import WhenStale
 
+LongAnswer: TypeAlias = Literal["cut", "finish"]
+"""`cut`: it is broken off; `finish`: it goes on to its end, for downloads that take longer than a token lives."""
+
 CustomRule: TypeAlias = Callable[[Principal], bool]
 
 _QUOTABLE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -167,6 +170,8 @@ class Requirement:
     rules: tuple[Rule, ...] = ()
     when_stale: WhenStale | None = None
     """What is done when the revocation feed is stale; None: what the guard's settings say."""
+    long_answers: LongAnswer = "cut"
+    """What becomes of an answer that still goes on when its token expires or is taken back."""
 
     @property
     def scope(self) -> frozenset[str]:
@@ -205,10 +210,12 @@ class Asked(TypedDict, total=False):
     """A rule of your own."""
     when_stale: WhenStale
     """What is done when the revocation feed is stale, where it is not what the guard does otherwise."""
+    long_answers: LongAnswer
+    """What becomes of an answer that still goes on when its token expires or is taken back; `cut` unless it is given."""
 
 
 def require(**asked: Unpack[Asked]) -> Requirement:
-    """Say what a route asks for: `issuer`, `scope`, `role`, `acr`, `max_age`, `any_of`, `custom`; and `when_stale`.
+    """Say what a route asks for: `issuer`, `scope`, `role`, `acr`, `max_age`, `any_of`, `custom`; `when_stale`, `long_answers`.
 
     What no sign-in can mend is looked at first, so that nobody is asked for a stronger proof in vain.
 
@@ -238,6 +245,9 @@ def require(**asked: Unpack[Asked]) -> Requirement:
     when_stale = asked.get("when_stale")
     if when_stale not in {None, "introspect", "reject", "allow"}:
         raise ValueError("when_stale is introspect, reject or allow.")
+    long_answers = asked.get("long_answers", "cut")
+    if long_answers not in {"cut", "finish"}:
+        raise ValueError("long_answers is cut or finish.")
     if max_age is not None and max_age < 0:
         raise ValueError("max_age is a number of seconds, 0 or more.")
     rules: list[Rule] = []
@@ -253,7 +263,7 @@ def require(**asked: Unpack[Asked]) -> Requirement:
         rules.append(AuthenticationRule(tuple(contexts), max_age))
     if alternatives:
         rules.append(AnyOfRule(alternatives))
-    return Requirement(tuple(rules), when_stale)
+    return Requirement(tuple(rules), when_stale, long_answers)
 
 
 def _words(asked: Asked, name: Literal["scope", "acr"]) -> list[str]:

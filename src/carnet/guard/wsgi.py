@@ -6,7 +6,8 @@
 Inside, `principal_in(environ)` answers the principal; `guard.admit(environ, requirement)` guards a single view.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ from carnet.ambient import SYSTEM, Ambient
 from carnet.guard.bearer import needs_proof
 from carnet.guard.challenge import answer
 from carnet.guard.checkpoint import BlockingCheckpoint, Settings
+from carnet.guard.held_answer import CutError
+from carnet.guard.held_socket import PAUSE
 from carnet.guard.possession import Possession
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
@@ -47,8 +50,7 @@ class Guard:
         Raises:
             RefusedRequestError: it may not pass, and why.
         """
-        header = environ.get("HTTP_AUTHORIZATION")
-        authorizations = [] if header is None else [header.encode("latin-1")]
+        authorizations = _authorizations(environ)
         query = environ.get("QUERY_STRING", "").encode("latin-1")
         possession = self._possession(environ) if self._proves(environ, authorizations) else None
         principal = self.checkpoint.admit(authorizations, requirement, query=query, possession=possession)
@@ -97,9 +99,52 @@ class Guard:
                 self.admit(environ, requirement)
             except RefusedRequestError as error:
                 return refuse(error, start_response)
-            return application(environ, start_response)
+            return self.held(application(environ, start_response), environ, requirement)
 
         return protected
+
+    def held(
+        self, pieces: Iterable[bytes], environ: "WSGIEnvironment", requirement: Requirement = ANY_PRINCIPAL
+    ) -> Iterable[bytes]:
+        """An admitted request's answer, which is cut before a piece that comes after its token was refused.
+
+        Between two pieces a thread cannot look: whoever sends little sends something now and then.
+        """
+        if requirement.long_answers == "finish" or isinstance(pieces, (list, tuple)):
+            return pieces
+        authorizations = _authorizations(environ)
+        recheck = partial(self.checkpoint.readmit, authorizations, requirement)
+        return _HeldPieces(pieces, recheck, self.checkpoint.monotonic)
+
+
+class _HeldPieces:
+    """An answer in pieces, each looked at again if the last look is a while ago."""
+
+    def __init__(self, pieces: Iterable[bytes], recheck: Callable[[], object], monotonic: Callable[[], float]) -> None:
+        self._pieces = pieces
+        self._recheck = recheck
+        self._monotonic = monotonic
+        self._looked = monotonic()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            if self._monotonic() - self._looked >= PAUSE:
+                try:
+                    self._recheck()
+                except RefusedRequestError as error:
+                    raise CutError("The access token is not good any more.") from error
+                self._looked = self._monotonic()
+            yield piece
+
+    def close(self) -> None:
+        """PEP 3333: called by the server in any case."""
+        if hasattr(self._pieces, "close"):
+            self._pieces.close()
+
+
+def _authorizations(environ: "WSGIEnvironment") -> list[bytes]:
+    header = environ.get("HTTP_AUTHORIZATION")
+    return [] if header is None else [header.encode("latin-1")]
 
 
 def principal_in(environ: dict[str, Any]) -> Principal:
