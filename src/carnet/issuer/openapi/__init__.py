@@ -9,6 +9,9 @@ from carnet.issuer.config import Config
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.openapi.administration import admin_operations, admin_schemas, scopes
 from carnet.issuer.openapi.protocol import PROTOCOL, SCHEMAS, page_operation
+from carnet.issuer.openapi.signals import SIGNAL_SCHEMAS, SIGNALS
+
+_PROGRAMS = PROTOCOL | SIGNALS
 
 Served = tuple[tuple[str, str], ...]
 """Paths in Starlette's syntax, each with a method."""
@@ -25,7 +28,7 @@ def _description(issuer: str, served: Served) -> dict[str, Any]:
     administration = admin_operations()
     paths: dict[str, dict[str, Any]] = {}
     for path, method in served:
-        operation = administration.get((path, method)) or PROTOCOL.get((path, method)) or page_operation(path, method)
+        operation = administration.get((path, method)) or _PROGRAMS.get((path, method)) or page_operation(path, method)
         paths.setdefault(written(path), {})[method.lower()] = operation
     return {
         "openapi": "3.1.1",
@@ -38,7 +41,7 @@ def _description(issuer: str, served: Served) -> dict[str, Any]:
         "servers": [{"url": issuer}],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": SCHEMAS | admin_schemas(),
+            "schemas": SCHEMAS | SIGNAL_SCHEMAS | admin_schemas(),
             "securitySchemes": {
                 "client": {
                     "type": "http",

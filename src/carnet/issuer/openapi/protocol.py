@@ -107,7 +107,7 @@ SCHEMAS: dict[str, Any] = {
 }
 
 
-def _operation(
+def operation(
     name: str,
     summary: str,
     answers: Mapping[int, Any],
@@ -209,7 +209,7 @@ def page_operation(path: str, method: str) -> dict[str, Any]:
 
 def _registered(summary: str, name: str, good: Mapping[int, Any], *, metadata: bool) -> dict[str, Any]:
     content = body("application/json", {**OBJECT, "description": "RFC 7591 section 2."}) if metadata else None
-    described = _operation(name, summary, _by_client(good), security=("registration",), content=content)
+    described = operation(name, summary, _by_client(good), security=("registration",), content=content)
     if name != "register":
         described["parameters"] = [
             {"name": "client_id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
@@ -233,14 +233,14 @@ def _or_jwt(schema: str, description: str, media_type: str) -> dict[str, Any]:
 
 
 PROTOCOL: dict[tuple[str, str], dict[str, Any]] = {
-    ("/.well-known/openid-configuration", "GET"): _operation(
+    ("/.well-known/openid-configuration", "GET"): operation(
         "openid-configuration", "OpenID Connect Discovery", {200: _METADATA, **_PUBLIC}, tag="facts"
     ),
-    ("/.well-known/oauth-authorization-server", "GET"): _operation(
+    ("/.well-known/oauth-authorization-server", "GET"): operation(
         "authorization-server", "RFC 8414: the issuer's metadata", {200: _METADATA, **_PUBLIC}, tag="facts"
     ),
     **{
-        (f"/.well-known/oauth-protected-resource{below}", "GET"): _operation(
+        (f"/.well-known/oauth-protected-resource{below}", "GET"): operation(
             f"protected-resource{name}",
             f"RFC 9728: {what} as a resource server",
             {200: json_answer("Its metadata.", named("ProtectedResource")), **_PUBLIC},
@@ -248,53 +248,53 @@ PROTOCOL: dict[tuple[str, str], dict[str, Any]] = {
         )
         for below, name, what in (("", "", "the issuer"), ("/api/admin", "-admin", "the admin API"))
     },
-    ("/jwks", "GET"): _operation(
+    ("/jwks", "GET"): operation(
         "jwks",
         "RFC 7517: the published keys",
         {200: _KEY_SET, **_PUBLIC},
         tag="facts",
     ),
-    ("/api/openapi.json", "GET"): _operation(
+    ("/api/openapi.json", "GET"): operation(
         "openapi", "This description", {200: json_answer("OpenAPI 3.1.", OBJECT), **_PUBLIC}, tag="facts"
     ),
-    ("/health/live", "GET"): _operation("live", "Whether the process lives", {200: plain("It does.")}, tag="facts"),
-    ("/health/ready", "GET"): _operation(
+    ("/health/live", "GET"): operation("live", "Whether the process lives", {200: plain("It does.")}, tag="facts"),
+    ("/health/ready", "GET"): operation(
         "ready", "Whether it can do its work", {200: plain("It can."), 503: plain("It cannot.")}, tag="facts"
     ),
-    ("/authorize", "GET"): _operation(
+    ("/authorize", "GET"): operation(
         "authorize",
         f"RFC 6749 section 3.1: an authorization request, answered by one of the response modes {_MODES}",
         _pages(400, 403, 429),
         query=AUTHORIZATION,
     ),
-    ("/authorize", "POST"): _operation(
+    ("/authorize", "POST"): operation(
         "authorize-by-post",
         "OpenID Connect Core section 3.1.2.1: the same by POST",
         _pages(400, 403, 415, 429),
         content=_form(*AUTHORIZATION),
     ),
-    ("/par", "POST"): _operation(
+    ("/par", "POST"): operation(
         "push",
         "RFC 9126: an authorization request, pushed before the browser comes",
         _by_client({201: json_answer("Where it is.", named("PushedRequest"))}),
         content=_form(*AUTHORIZATION, *CLIENT),
         security=("client", ""),
     ),
-    ("/token", "POST"): _operation(
+    ("/token", "POST"): operation(
         "token",
         f"RFC 6749 section 3.2: tokens, by one of the grants {_GRANT_TYPES}",
         _by_client({200: json_answer("The tokens.", named("Tokens"))}),
         content=_form(*TOKEN, *CLIENT, required=("grant_type",)),
         security=("client", ""),
     ),
-    ("/device_authorization", "POST"): _operation(
+    ("/device_authorization", "POST"): operation(
         "device-authorization",
         "RFC 8628: a device asks for its codes",
         _by_client({200: json_answer("The codes.", named("DeviceCodes"))}),
         content=_form("scope", "resource", *CLIENT),
         security=("client", ""),
     ),
-    ("/backchannel_authentication", "POST"): _operation(
+    ("/backchannel_authentication", "POST"): operation(
         "backchannel-authentication",
         "OpenID CIBA Core: an app asks somebody who is elsewhere",
         _by_client({200: json_answer("What to poll with.", named("BackchannelRequest"))}),
@@ -304,7 +304,7 @@ PROTOCOL: dict[tuple[str, str], dict[str, Any]] = {
         security=("client",),
     ),
     **{
-        ("/userinfo", method): _operation(
+        ("/userinfo", method): operation(
             f"userinfo-by-{method.lower()}",
             "OpenID Connect Core section 5.3: what a client may learn of a person",
             {
@@ -319,21 +319,21 @@ PROTOCOL: dict[tuple[str, str], dict[str, Any]] = {
         )
         for method in ("GET", "POST")
     },
-    ("/introspect", "POST"): _operation(
+    ("/introspect", "POST"): operation(
         "introspect",
         "RFC 7662: whether a token is active",
         _by_client({200: _or_jwt("Introspection", "What is known of it.", "application/token-introspection+jwt")}),
         content=_form("token", "token_type_hint", *CLIENT, required=("token",)),
         security=("client",),
     ),
-    ("/revoke", "POST"): _operation(
+    ("/revoke", "POST"): operation(
         "revoke",
         "RFC 7009: a client gives a token back",
         _by_client({200: {"description": "It is of no use any more, if it ever was."}}),
         content=_form("token", "token_type_hint", *CLIENT, required=("token",)),
         security=("client", ""),
     ),
-    ("/roles", "GET"): _operation(
+    ("/roles", "GET"): operation(
         "roles",
         "The roles of an access token that only names them",
         {
@@ -343,10 +343,10 @@ PROTOCOL: dict[tuple[str, str], dict[str, Any]] = {
         },
         security=("accessToken",),
     ),
-    ("/end_session", "GET"): _operation(
+    ("/end_session", "GET"): operation(
         "end-session", "OpenID Connect RP-Initiated Logout", _pages(400, 403), query=LOGOUT
     ),
-    ("/end_session", "POST"): _operation(
+    ("/end_session", "POST"): operation(
         "end-session-by-post", "The same by POST", _pages(400, 403, 415), content=_form(*LOGOUT)
     ),
     ("/register", "POST"): _registered(
@@ -364,7 +364,7 @@ PROTOCOL: dict[tuple[str, str], dict[str, Any]] = {
         {204: {"description": "It is gone."}},
         metadata=False,
     ),
-    ("/revocations", "GET"): _operation(
+    ("/revocations", "GET"): operation(
         "revocations",
         "The revocation feed, as server-sent events or as an answer that waits for news",
         {
@@ -383,7 +383,7 @@ PROTOCOL: dict[tuple[str, str], dict[str, Any]] = {
         query=("stream", "after", "guard", "keys"),
         tag="feed",
     ),
-    ("/revocations/snapshot", "GET"): _operation(
+    ("/revocations/snapshot", "GET"): operation(
         "revocations-snapshot",
         "All that counts of the revocation feed, signed and packed",
         {
