@@ -45,16 +45,16 @@ class Engine(Protocol):
     @property
     def dialect(self) -> Dialect: ...
 
-    async def write(self, verb: Callable[[], Verb[T]]) -> T:
+    def write(self, verb: Callable[[], Verb[T]]) -> Coroutine[Any, Any, T]:
         """Change a few rows, as one transaction; the answer is given only when that is durable."""
 
-    async def overhaul(self, verb: Callable[[], Verb[T]]) -> T:
+    def overhaul(self, verb: Callable[[], Verb[T]]) -> Coroutine[Any, Any, T]:
         """The same for what may have many rows to change, and take a while."""
 
-    async def read(self, verb: Callable[[], Verb[T]]) -> T:
+    def read(self, verb: Callable[[], Verb[T]]) -> Coroutine[Any, Any, T]:
         """Look up a few rows by key."""
 
-    async def scan(self, verb: Callable[[], Verb[T]]) -> T:
+    def scan(self, verb: Callable[[], Verb[T]]) -> Coroutine[Any, Any, T]:
         """Read what may take a while."""
 
     async def close(self) -> None: ...
@@ -76,8 +76,8 @@ def writing(verb: Written[G, P, T]) -> Offered[G, P, T]:
     """Offer a verb as a method that runs it as one transaction."""
 
     @wraps(verb)
-    async def offered(self: G, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._engine.write(partial(verb, self, *args, **kwargs))
+    def offered(self: G, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        return self._engine.write(partial(verb, self, *args, **kwargs))
 
     return offered
 
@@ -86,8 +86,8 @@ def overhauling(verb: Written[G, P, T]) -> Offered[G, P, T]:
     """Offer a verb as a method that runs it as one transaction, which may take a while."""
 
     @wraps(verb)
-    async def offered(self: G, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._engine.overhaul(partial(verb, self, *args, **kwargs))
+    def offered(self: G, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        return self._engine.overhaul(partial(verb, self, *args, **kwargs))
 
     return offered
 
@@ -96,8 +96,8 @@ def reading(verb: Written[G, P, T]) -> Offered[G, P, T]:
     """Offer a verb as a method that looks up a few rows by key."""
 
     @wraps(verb)
-    async def offered(self: G, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._engine.read(partial(verb, self, *args, **kwargs))
+    def offered(self: G, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        return self._engine.read(partial(verb, self, *args, **kwargs))
 
     return offered
 
@@ -106,8 +106,8 @@ def scanning(verb: Written[G, P, T]) -> Offered[G, P, T]:
     """Offer a verb as a method that reads what may take a while."""
 
     @wraps(verb)
-    async def offered(self: G, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._engine.scan(partial(verb, self, *args, **kwargs))
+    def offered(self: G, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        return self._engine.scan(partial(verb, self, *args, **kwargs))
 
     return offered
 
