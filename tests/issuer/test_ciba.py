@@ -180,7 +180,6 @@ async def test_what_is_not_right_is_refused(issuer, bank):
     await refused(bank, "invalid_scope", scope="profile")
     await refused(bank, "invalid_scope", scope="openid admin")
     await refused(bank, "invalid_target", resource="elsewhere")
-    await refused(bank, "invalid_request", request="a.b.c")
     missing = await bank.post(grant_type=GRANT_TYPE)
     assert missing.json()["error"] == "invalid_request"
 

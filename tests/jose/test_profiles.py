@@ -5,6 +5,7 @@ import pytest
 from carnet.jose import JoseError, KeySet, sign_jwt
 from carnet.jose.profiles import (
     ACCESS_TOKEN,
+    BACKCHANNEL_REQUEST,
     CLIENT_ASSERTION,
     ID_TOKEN,
     LOGOUT_TOKEN,
@@ -27,6 +28,7 @@ GOOD = {
     CLIENT_ASSERTION.name: COMMON | {"sub": ISSUER},
     REQUEST_OBJECT.name: COMMON
     | {"client_id": ISSUER, "response_type": "code", "redirect_uri": "https://shop.example/cb"},
+    BACKCHANNEL_REQUEST.name: COMMON | {"nbf": NOW, "scope": "openid", "login_hint": "ada@example.com"},
     REVOCATIONS.name: COMMON | {"sequence": 7},
     SECURITY_EVENT.name: {name: value for name, value in COMMON.items() if name != "exp"}
     | {"sub_id": {"format": "iss_sub", "iss": ISSUER, "sub": "ada"}, "events": {EVENT: {"reason": "hijacking"}}},
@@ -100,7 +102,7 @@ def test_only_a_token_that_may_come_again_is_remembered(profile, key, token_of):
     verifier = profile.verifier(keys=KeySet([key.public()]), algorithms=("ES256",), issuer=ISSUER, audience=AUDIENCE)
     token = token_of(profile, profile.types[0])
     remembered = verifier.verify(token, at=NOW) is verifier.verify(token, at=NOW)
-    assert remembered is (profile not in (LOGOUT_TOKEN, CLIENT_ASSERTION, SECURITY_EVENT))
+    assert remembered is (profile not in (LOGOUT_TOKEN, CLIENT_ASSERTION, BACKCHANNEL_REQUEST, SECURITY_EVENT))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,11 @@ def test_the_kinds_have_names_of_their_own_and_types_that_only_claims_may_share(
     assert len({profile.name for profile in PROFILES}) == len(PROFILES)
     distinct = [typ for profile in PROFILES for typ in profile.types if typ not in {"JWT", None}]
     assert len(set(distinct)) == len(distinct)
-    assert {profile.name for profile in PROFILES if "JWT" in profile.types} == {ID_TOKEN.name, CLIENT_ASSERTION.name}
+    assert {profile.name for profile in PROFILES if "JWT" in profile.types} == {
+        ID_TOKEN.name,
+        CLIENT_ASSERTION.name,
+        BACKCHANNEL_REQUEST.name,
+    }
 
 
 @pytest.mark.spec("OpenID Connect Back-Channel Logout", "2.4", "REQUIRED")

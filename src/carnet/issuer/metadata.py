@@ -47,6 +47,7 @@ def describe(config: Config, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "prompt_values_supported": list(PROMPTS),
         "ui_locales_supported": list(LANGUAGES),
         "backchannel_token_delivery_modes_supported": ["poll"],
+        "backchannel_authentication_request_signing_alg_values_supported": list(ALGORITHMS),
         "backchannel_user_code_parameter_supported": False,
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,

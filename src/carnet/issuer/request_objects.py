@@ -1,6 +1,6 @@
 """RFC 9101: authorization requests that their client has signed, and may have encrypted to the issuer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from carnet.issuer.envelope import out_of_envelope
 from carnet.issuer.storage.records import Client
 from carnet.jose import JoseError
 from carnet.jose.header import parse_header
-from carnet.jose.profiles import REQUEST_OBJECT
+from carnet.jose.profiles import REQUEST_OBJECT, Profile
 from carnet.oauth.errors import InvalidRequestError, InvalidRequestObjectError
 from carnet.oauth.parameters import REPEATABLE, Parameters
 
@@ -23,7 +23,7 @@ LONGEST_LIFE = 3_600
 
 _REGISTERED = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti"})
 """RFC 7519 section 4.1: what speaks of the object, and is no parameter of the request."""
-_JSON = frozenset({"claims", "authorization_details"})
+_JSON = frozenset({"claims", "authorization_details", "request_context"})
 """Parameters that are JSON themselves, so that they stand in the object as they are."""
 
 
@@ -33,7 +33,20 @@ async def opened(token: str, client: Client, desk: Desk) -> Parameters:
     Raises:
         InvalidRequestObjectError: it is not signed by the client for this issuer, or not of now.
     """
-    allowed = signing_algorithms(client)
+    claims = await claims_of(token, REQUEST_OBJECT, client, signing_algorithms(client), desk)
+    if claims["client_id"] != client.client_id:
+        raise _refusal("it is another client's")
+    return as_parameters(claims)
+
+
+async def claims_of(
+    token: str, profile: Profile, client: Client, allowed: Collection[str], desk: Desk
+) -> Mapping[str, Any]:
+    """What stands in a request of this kind, which the client has signed with one of the `allowed` algorithms.
+
+    Raises:
+        InvalidRequestObjectError
+    """
     try:
         token = await out_of_envelope(token, desk)
         header = parse_header(token.partition(".")[0].encode("ascii"))
@@ -41,7 +54,7 @@ async def opened(token: str, client: Client, desk: Desk) -> Parameters:
         if alg not in allowed:
             raise _refusal(f"the algorithm is {alg!r}, allowed are {', '.join(allowed)}")
         keys = await desk.client_keys.key_set(client, alg, header.get("kid"))
-        verifier = REQUEST_OBJECT.verifier(
+        verifier = profile.verifier(
             keys=keys,
             algorithms=(alg,),
             issuer=client.client_id,
@@ -54,8 +67,15 @@ async def opened(token: str, client: Client, desk: Desk) -> Parameters:
         raise _refusal(str(error)) from None
     if claims["exp"] > desk.ambient.now() + LONGEST_LIFE + LEEWAY:
         raise _refusal(f"it expires more than {LONGEST_LIFE} s from now")
-    if claims["client_id"] != client.client_id:
-        raise _refusal("it is another client's")
+    return claims
+
+
+def as_parameters(claims: Mapping[str, Any]) -> Parameters:
+    """The members that are parameters of the request, as one that is not signed has them.
+
+    Raises:
+        InvalidRequestObjectError: one is of a type that no parameter has.
+    """
     try:
         return Parameters([pair for name in claims if name not in _REGISTERED for pair in _pairs(name, claims[name])])
     except InvalidRequestError as error:

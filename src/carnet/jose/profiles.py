@@ -86,7 +86,11 @@ def _logout(claims: JsonObject) -> None:
 def _security_event(claims: JsonObject) -> None:
     """RFC 8417 section 2.2, Shared Signals Framework section 4.2.1, CAEP Interoperability Profile section 2.8.1."""
     events, subject = claims["events"], claims["sub_id"]
-    if not isinstance(events, JsonObject) or len(events) != 1 or not isinstance(next(iter(events.values())), JsonObject):
+    if (
+        not isinstance(events, JsonObject)
+        or len(events) != 1
+        or not isinstance(next(iter(events.values())), JsonObject)
+    ):
         raise ClaimError("'events' does not have exactly one event, with an object.", claim="events")
     if not isinstance(subject, JsonObject) or not isinstance(subject.get("format"), str):
         raise ClaimError("'sub_id' is no subject identifier (RFC 9493 section 3).", claim="sub_id")
@@ -136,6 +140,15 @@ REQUEST_OBJECT = Profile(
 )
 """RFC 9101 sections 4 and 10.8: no `sub`, so that it is never a client's assertion."""
 
+BACKCHANNEL_REQUEST = Profile(
+    "backchannel request",
+    ("JWT", None),
+    ("exp", "iat", "nbf", "jti", "scope"),
+    forbidden=("sub", "events", "response_type", "redirect_uri"),
+    single_use=True,
+)
+"""OpenID CIBA Core section 7.1.1, which gives it no `typ`: it has no `sub`, unlike whatever else is without one."""
+
 REVOCATIONS = Profile("revocations", ("revocations+jwt",), ("iat",))
 """A message of Carnet's revocation feed."""
 
@@ -155,6 +168,7 @@ PROFILES: tuple[Profile, ...] = (
     LOGOUT_TOKEN,
     CLIENT_ASSERTION,
     REQUEST_OBJECT,
+    BACKCHANNEL_REQUEST,
     REVOCATIONS,
     SECURITY_EVENT,
 )

@@ -17,8 +17,7 @@ from carnet.issuer.resource_indicators import asked_audience
 from carnet.issuer.rotation import authenticates
 from carnet.issuer.signed_backchannel_requests import own_parameters
 from carnet.issuer.storage.records import Account, Client
-from carnet.oauth import authorization_details
-from carnet.oauth import acr
+from carnet.oauth import acr, authorization_details
 from carnet.oauth.errors import (
     InvalidBindingMessageError,
     InvalidRequestError,
