@@ -7,8 +7,9 @@ everything that could last.
 import asyncio
 import logging
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
+from email.utils import formatdate
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
@@ -142,8 +143,7 @@ class MtlsListener:
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = list(message.get("headers", ()))
-                await stream.write(http.send(h11.Response(status_code=message["status"], headers=headers)) or b"")
+                await _begin(http, stream, message["status"], message.get("headers", ()))
                 return
             body = b"" if request.method == b"HEAD" else message.get("body", b"")
             written = http.send(h11.Data(data=body)) or b""
@@ -195,8 +195,13 @@ def _framed_twice(request: h11.Request) -> bool:
     return {b"content-length", b"transfer-encoding"} <= {name for name, _ in request.headers}
 
 
+async def _begin(http: h11.Connection, stream: TlsStream, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """RFC 9110 section 6.6.1: an answer says when it was made."""
+    dated = [*headers, (b"date", formatdate(usegmt=True).encode("ascii"))]
+    await stream.write(http.send(h11.Response(status_code=status, headers=dated)) or b"")
+
+
 async def _refuse(http: h11.Connection, stream: TlsStream, status: int) -> None:
     if http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-        headers = [("content-length", "0"), ("connection", "close")]
-        await stream.write(http.send(h11.Response(status_code=status, headers=headers)) or b"")
+        await _begin(http, stream, status, ((b"content-length", b"0"), (b"connection", b"close")))
         await stream.write(http.send(h11.EndOfMessage()) or b"")

@@ -20,7 +20,7 @@ LARGEST: Final = 16 * 1024
 
 HeaderName: TypeAlias = Literal["nginx", "rfc9440", "envoy"]
 
-_PEM = re.compile(rb"\s*-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*")
+_PEM = re.compile(rb"\s*-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*")
 _BYTE_SEQUENCE = re.compile(r" *:([A-Za-z0-9+/]*={0,2}): *")
 _XFCC_PAIR = re.compile(r'([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^;,"]*)(;|,|\Z)')
 
