@@ -165,3 +165,23 @@ def test_a_file_that_is_not_right_exits_2(carnet, tmp_path, content, sentence):
     file.write_text(content)
     done = carnet("client", "create", "Orders", "--metadata", str(file))
     assert (done.status, sentence in done.err) == (2, True), done.err
+
+
+def test_a_client_is_told_subjects_of_its_own(carnet):
+    made = carnet("client", "create", "App", "--pairwise", "--redirect-uri", "https://app.example/cb", "--json").json
+    shown = carnet("client", "show", made["client_id"], "--json").json
+    assert shown["subject_type"] == "pairwise"
+    done = carnet(
+        "client", "create", "App", "--pairwise",
+        "--redirect-uri", "https://app.example/cb", "--redirect-uri", "https://other.example/cb",
+    )  # fmt: skip
+    assert done.status == 1
+    assert "sector_identifier_uri" in done.err
+
+
+def test_the_tokens_of_a_client_have_places_in_status_lists_if_that_is_wished(carnet):
+    given = {True: ("--status-list",), False: ()}
+    for wished, options in given.items():
+        app = carnet("client", "create", "App", *options, "--json").json
+        shown = carnet("client", "show", app["client_id"], "--json").json
+        assert shown.get("access_token_status_list", False) is wished

@@ -24,6 +24,7 @@ COMMANDS = (
     "audience",
     "key",
     "revocations",
+    "streams",
     "events",
     "openapi",
     "token",

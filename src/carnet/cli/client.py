@@ -100,6 +100,11 @@ def add(subparsers: Any) -> None:
     create.add_argument("--first-party", action="store_true", help="yours: people are not asked for consent")
     create.add_argument("--access-token-lifetime", type=int, metavar="SECONDS")
     create.add_argument(
+        "--status-list",
+        action="store_true",
+        help="its access tokens name their place in a status list, for services that do not follow the revocation feed",
+    )
+    create.add_argument(
         "--refresh-retry-window",
         type=int,
         metavar="SECONDS",
@@ -187,6 +192,7 @@ def _create(arguments: Namespace) -> int:
         sector_identifier_uri=arguments.sector_identifier_uri,
         first_party=arguments.first_party,
         access_token_lifetime=arguments.access_token_lifetime,
+        access_token_status_list=arguments.status_list,
         refresh_retry_window=arguments.refresh_retry_window,
         backchannel_logout_uri=arguments.backchannel_logout_uri,
         frontchannel_logout_uri=arguments.frontchannel_logout_uri,

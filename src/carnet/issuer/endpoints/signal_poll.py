@@ -12,10 +12,10 @@ from starlette.responses import Response
 from carnet.issuer.answers import json_answer
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
-from carnet.issuer.revocation.signal_streams import read
+from carnet.issuer.revocation.signal_streams import note, read
 from carnet.issuer.revocation.signal_tokens import marks, signed
 from carnet.issuer.signal_receivers import UnknownStream, receiver, stream_of
-from carnet.issuer.storage.records import Client, Event, Signal, SignalStream
+from carnet.issuer.storage.records import Client, Signal, SignalStream
 from carnet.oauth.errors import InvalidRequestError
 from carnet.oauth.security_events import READ
 
@@ -77,9 +77,8 @@ async def _take_off(stream: SignalStream, asked: _Poll, desk: Desk) -> None:
     if done:
         await desk.store.signals.delivered(stream.stream_id, done)
     for jti, report in list(asked.set_errs.items())[:_MOST_REPORTS]:
-        detail = {"stream_id": stream.stream_id, "jti": jti[:_LONGEST_REPORT], "err": report.err[:_LONGEST_REPORT]}
-        event = Event(at=desk.ambient.now(), name="signal.refused", client_id=stream.client_id, detail=detail)
-        await desk.store.events.add(event)
+        detail = {"jti": jti[:_LONGEST_REPORT], "err": report.err[:_LONGEST_REPORT]}
+        await note(desk, "signal.refused", stream, **detail)
 
 
 async def _next(stream: SignalStream, limit: int, desk: Desk, *, patient: bool) -> tuple[list[Signal], bool]:

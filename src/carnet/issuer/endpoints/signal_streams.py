@@ -20,7 +20,7 @@ from carnet.issuer.signal_receivers import (
     stream_of,
 )
 from carnet.issuer.storage.ports import StaleError
-from carnet.issuer.storage.records import Client, Event, Happening, SignalStream
+from carnet.issuer.storage.records import Client, Happening, SignalStream
 from carnet.oauth.errors import InvalidRequestError
 from carnet.oauth.security_events import MANAGE, METHODS, READ, VERIFICATION
 
@@ -175,18 +175,8 @@ async def _named_subject(request: Request, client: Client, desk: Desk) -> tuple[
 
 
 async def _note(name: str, stream: SignalStream, request: Request, desk: Desk, **detail: Any) -> None:
-    subject = detail.pop("subject", None)
-    await desk.store.events.add(
-        Event(
-            at=desk.ambient.now(),
-            name=name,
-            subject=subject,
-            client_id=stream.client_id,
-            actor=stream.client_id,
-            address=written_address(request, desk.config),
-            detail={"stream_id": stream.stream_id, **detail},
-        )
-    )
+    address = written_address(request, desk.config)
+    await rules.note(desk, name, stream, actor=stream.client_id, address=address, **detail)
 
 
 ENDPOINTS = (

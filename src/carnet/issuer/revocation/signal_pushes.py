@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import EgressError
-from carnet.issuer.revocation.signal_streams import sealer, with_status
+from carnet.issuer.revocation.signal_streams import note, sealer, with_status
 from carnet.issuer.revocation.signal_tokens import signed, token_id
 from carnet.issuer.storage.ports import StaleError
-from carnet.issuer.storage.records import Event, Signal, SignalStream
+from carnet.issuer.storage.records import Signal, SignalStream
 from carnet.oauth.security_events import MEDIA_TYPE
 
 PAUSES: Final = (10, 60, 600, 3_600, 21_600)
@@ -86,7 +86,7 @@ async def restrain(desk: Desk) -> None:
     """Pause the streams whose events nobody takes."""
     now = desk.ambient.now()
     for stream in await desk.store.signals.restrain(at=now, most=MOST_WAITING, age=LONGEST_WAIT):
-        await _note("signal_stream.paused", stream, desk, reason=stream.reason)
+        await note(desk, "signal_stream.paused", stream, reason=stream.reason)
 
 
 async def _serve(stream: SignalStream, tries: int, desk: Desk) -> None:
@@ -99,7 +99,7 @@ async def _serve(stream: SignalStream, tries: int, desk: Desk) -> None:
         try:
             await _send(stream, tokens[token_id(signal)], desk)
         except _RefusedError as refusal:
-            await _note("signal.refused", stream, desk, jti=token_id(signal), err=str(refusal))
+            await note(desk, "signal.refused", stream, jti=token_id(signal), err=str(refusal))
         except _NotTakenError as error:
             log.warning("The stream %s could not be told: %s", stream.stream_id, error)
             await _put_off(stream, signal, tries, desk)
@@ -116,7 +116,7 @@ async def _put_off(stream: SignalStream, signal: Signal, tries: int, desk: Desk)
         with suppress(StaleError):  # its receiver has just changed it: that is a sign of life
             after = with_status(stream, "paused", GIVEN_UP, at=now)
             await desk.store.signals.replace(stream, after, telling=True)
-            await _note("signal_stream.paused", stream, desk, reason=GIVEN_UP)
+            await note(desk, "signal_stream.paused", stream, reason=GIVEN_UP)
     else:  # not even the word that it is paused
         await desk.store.signals.delivered(stream.stream_id, [(signal.number, signal.at)])
 
@@ -139,14 +139,3 @@ async def _send(stream: SignalStream, token: str, desk: Desk) -> None:
             if report.err in _ALWAYS:
                 raise _RefusedError(report.err)
     raise _NotTakenError(f"it answers {fetched.status}")
-
-
-async def _note(name: str, stream: SignalStream, desk: Desk, **detail: object) -> None:
-    await desk.store.events.add(
-        Event(
-            at=desk.ambient.now(),
-            name=name,
-            client_id=stream.client_id,
-            detail={"stream_id": stream.stream_id, **detail},
-        )
-    )

@@ -11,7 +11,7 @@ from carnet.ambient import Instant
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import EgressError
 from carnet.issuer.opaque import fresh_name
-from carnet.issuer.storage.records import SignalStream, StreamStatus
+from carnet.issuer.storage.records import Event, SignalStream, StreamStatus
 from carnet.jose import JoseError
 from carnet.jose.strict_json import parse_object
 from carnet.oauth.errors import InvalidRequestError
@@ -121,6 +121,44 @@ def replaced(stream: SignalStream, asked: Wishes, desk: Desk) -> SignalStream:
 def with_status(stream: SignalStream, status: StreamStatus, reason: str | None, *, at: Instant) -> SignalStream:
     """Section 8.1.2.2."""
     return replace(stream, status=status, reason=reason[:_LONGEST_TEXT] if reason else None, updated_at=at)
+
+
+async def order(
+    desk: Desk, stream: SignalStream, status: StreamStatus, reason: str | None, *, actor: str
+) -> SignalStream:
+    """Section 8.1.5: whoever runs the issuer sets the status of a stream, whose receiver is told by an event.
+
+    Raises:
+        StaleError: it was changed meanwhile.
+    """
+    after = with_status(stream, status, reason, at=desk.ambient.now())
+    await desk.store.signals.replace(stream, after, telling=True)
+    await note(desk, "signal_stream.changed", stream, actor=actor, status=status)
+    return after
+
+
+async def note(
+    desk: Desk,
+    name: str,
+    stream: SignalStream,
+    *,
+    actor: str | None = None,
+    subject: str | None = None,
+    address: str | None = None,
+    **detail: object,
+) -> None:
+    """Add a line about a stream to the audit trail."""
+    await desk.store.events.add(
+        Event(
+            at=desk.ambient.now(),
+            name=name,
+            subject=subject,
+            client_id=stream.client_id,
+            actor=actor,
+            address=address,
+            detail={"stream_id": stream.stream_id, **detail},
+        )
+    )
 
 
 def check_ours(given: Mapping[str, Any], stream: SignalStream, desk: Desk) -> None:
