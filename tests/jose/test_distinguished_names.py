@@ -2,10 +2,12 @@
 
 import pytest
 from cryptography import x509
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.certificates import certificate
 
 from carnet.jose.client_certificates import ClientCertificate
-from carnet.jose.distinguished_names import DistinguishedNameError, parse_name
+from carnet.jose.distinguished_names import DistinguishedNameError, parse_name, same_form
 
 
 @pytest.mark.spec("RFC 4514", "3", "MUST")
@@ -73,3 +75,24 @@ def test_a_certificates_subject_is_the_name_that_its_text_says(subject):
     assert ClientCertificate.read([shown.pem]).subject == parse_name(subject)
     printed = x509.load_pem_x509_certificate(shown.pem).subject.rfc4514_string()
     assert ClientCertificate.read([shown.pem]).subject == parse_name(printed)
+
+
+KINDS = st.sampled_from([x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME, x509.ObjectIdentifier("1.2.3.4")])
+VALUES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(str.strip)
+PARTS = st.dictionaries(KINDS, VALUES, min_size=1, max_size=3)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(PARTS, min_size=1, max_size=4), st.lists(PARTS, min_size=1, max_size=4))
+def test_whatever_a_name_holds_its_text_is_this_name_and_no_other(one, other):
+    def name(parts):
+        return x509.Name(
+            x509.RelativeDistinguishedName([x509.NameAttribute(kind, value) for kind, value in part.items()])
+            for part in parts
+        )
+
+    def form(parts):
+        return same_form([[(kind.dotted_string, value) for kind, value in part.items()] for part in parts])
+
+    assert parse_name(name(one).rfc4514_string()) == form(one)
+    assert (parse_name(name(other).rfc4514_string()) == form(one)) == (form(one) == form(other))
