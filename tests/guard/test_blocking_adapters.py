@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from carnet.guard import Principal, require, wsgi
+from carnet.guard.held_answer import CutError
 from carnet.jose import SigningKey
 from carnet.testing import Clock
 from carnet.testing.issuer import FakeIssuer
@@ -114,6 +115,24 @@ class TestDjango:
         refused = view(self._request(issuer.headers(roles="USER")))
         assert refused.status_code == 403
         assert 'error="insufficient_scope"' in refused["www-authenticate"]
+
+    def test_a_streaming_answer_is_cut_when_its_token_is_refused(
+        self, guard: Any, issuer: FakeIssuer, clock: Clock
+    ) -> None:
+        from django.http import StreamingHttpResponse
+
+        def pieces() -> Iterator[bytes]:
+            yield b"one"
+            clock.advance(600)
+            yield b"a secret"
+
+        view = guard.require()(lambda request: StreamingHttpResponse(pieces()))
+        heard = iter(view(self._request(issuer.headers())))
+        assert next(heard) == b"one"
+        with pytest.raises(CutError):
+            next(heard)
+        patient = guard.require(long_answers="finish")(lambda request: StreamingHttpResponse(pieces()))
+        assert list(patient(self._request(issuer.headers()))) == [b"one", b"a secret"]
 
     @pytest.mark.anyio
     async def test_an_asynchronous_view_is_guarded_too(self, guard: Any, issuer: FakeIssuer) -> None:

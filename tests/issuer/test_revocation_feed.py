@@ -6,12 +6,15 @@ from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import AsyncMock
 
+import httpx2
 import pytest
 from msgspec import structs
 
 from carnet.feed.epoch_map import TokenNames
 from carnet.feed.follower import Follower, Outcome
 from carnet.feed.messages import feed_verifier, read_message, read_snapshot
+from carnet.guard import Checkpoint, RefusedRequestError
+from carnet.guard.revocation import Revocation as Following
 from carnet.issuer import clients
 from carnet.issuer.accounts import people
 from carnet.issuer.keyring import KeyringError
@@ -72,10 +75,47 @@ async def watcher(issuer):
     return await Watcher(issuer).begin()
 
 
+class Direct(httpx2.AsyncBaseTransport):
+    """Gets metadata and keys from the issuer; the feed is brought by a `Watcher`, message by message."""
+
+    def __init__(self, issuer):
+        self.app = httpx2.ASGITransport(issuer.app)
+
+    async def handle_async_request(self, request):
+        if request.url.path.startswith("/revocations"):
+            return httpx2.Response(503)
+        return await self.app.handle_async_request(request)
+
+
+@pytest.fixture
+async def service_guard(issuer, watcher):
+    """A service's guard, which knows what the watcher hears."""
+    checkpoint = Checkpoint(
+        issuer=issuer.desk.config.issuer,
+        audience="orders",
+        ambient=issuer.clock.ambient,
+        transport=Direct(issuer),
+        revocation=Following(),
+    )
+    watcher.follower = checkpoint.feed
+    await watcher.begin()
+    await checkpoint.source.load()
+
+    async def refusal(token):
+        try:
+            await checkpoint.admit([f"Bearer {token}".encode()])
+        except RefusedRequestError as error:
+            return error.refused.code, error.refused.status
+        return None
+
+    yield refusal
+    await checkpoint.stop()
+
+
 @pytest.fixture
 async def app(issuer, request):
     await issuer.sign_in()
-    return await issuer.register(subject_type=getattr(request, "param", "public"))
+    return await issuer.register(subject_type=getattr(request, "param", "public"), audiences=("orders",))
 
 
 class Case:
@@ -157,10 +197,11 @@ CAUSES = [name for name in vars(Case) if not name.startswith("_") and name not i
 @pytest.mark.parametrize("app", ["public", "pairwise"], indirect=True)
 @pytest.mark.parametrize("cause", CAUSES)
 async def test_what_is_taken_back_is_refused_at_the_next_message_and_in_the_next_snapshot(
-    issuer, app, watcher, claims, cause
+    issuer, app, watcher, claims, cause, service_guard
 ):
     case = Case(issuer, app, await app.tokens())
-    service = await issuer.service()
+    service = await issuer.service(audiences=("orders",))
+    assert await service_guard(case.tokens["access_token"]) is None
     await getattr(case, cause)()
     taken = case.tokens["access_token"]
     kept = (await service.post(grant_type="client_credentials")).json()["access_token"]
@@ -169,6 +210,8 @@ async def test_what_is_taken_back_is_refused_at_the_next_message_and_in_the_next
     await watcher.poll()
     assert watcher.refuses(taken, claims)
     assert not watcher.refuses(kept, claims)
+    assert await service_guard(taken) == ("revoked", 401)
+    assert await service_guard(kept) is None
     issuer.clock.advance(publisher.SNAPSHOT_AGE)
     late = await Watcher(issuer).begin()
     assert late.refuses(taken, claims)
@@ -177,7 +220,7 @@ async def test_what_is_taken_back_is_refused_at_the_next_message_and_in_the_next
 
 @pytest.mark.parametrize("takes_back", [True, False])
 async def test_a_change_of_roles_takes_tokens_back_where_that_is_wished(
-    config, watcher, issuer, app, claims, takes_back
+    config, watcher, issuer, app, claims, takes_back, service_guard
 ):
     desk = replace(issuer.desk, config=structs.replace(config, roles_take_back=takes_back))
     tokens = await app.tokens()
@@ -186,6 +229,7 @@ async def test_a_change_of_roles_takes_tokens_back_where_that_is_wished(
     await issuer.desk.publisher.turn()
     await watcher.poll()
     assert watcher.refuses(tokens["access_token"], claims) == takes_back
+    assert await service_guard(tokens["access_token"]) == (("revoked", 401) if takes_back else None)
     fresh = (await app.refresh(tokens["refresh_token"])).json()["access_token"]
     assert claims(fresh)["roles"] == ("CLERK",)
     assert not watcher.refuses(fresh, claims)
