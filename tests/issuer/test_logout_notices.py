@@ -132,13 +132,17 @@ async def disable(issuer):
     await issuer.desk.store.accounts.replace(account, replace(account, disabled_at=now))
 
 
+async def delete(issuer):
+    await people.remove(issuer.desk, issuer.accounts["ann@example.com"].subject, by=people.CLI)
+
+
 async def on_the_account_page(issuer):
     page = await issuer.http.get("/account")
     await issuer.submit("/account/sign-out-everywhere", issuer.fields(page))
 
 
 @pytest.mark.spec("OpenID Connect Back-Channel Logout", "2.5", "MUST")
-@pytest.mark.parametrize("end", [sign_out, everywhere, disable, on_the_account_page])
+@pytest.mark.parametrize("end", [sign_out, everywhere, disable, delete, on_the_account_page])
 async def test_however_the_session_ends(issuer, app, listener, claims, end):
     tokens = await app.tokens()
     await end(issuer)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from carnet.issuer.pushed_requests import LIFETIME, PREFIX
+from carnet.issuer.pushed_requests import KEPT, LIFETIME, PREFIX
 
 pytestmark = pytest.mark.anyio
 
@@ -251,3 +251,14 @@ async def test_discovery_says_so(issuer):
     document = (await issuer.direct.get("/.well-known/oauth-authorization-server")).json()
     assert document["pushed_authorization_request_endpoint"] == "http://127.0.0.1:8080/par"
     assert document["require_pushed_authorization_requests"] is False
+
+
+async def test_strangers_do_not_fill_the_store_with_what_public_clients_could_push(issuer, app, monkeypatch):
+    monkeypatch.setattr("carnet.issuer.endpoints.par.MOST_UNPROVED", 3)
+    apps = [await issuer.public() for _ in range(4)]
+    answers = [await push(one) for one in apps]
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
+    assert answers[3].json()["error"] == "temporarily_unavailable"
+    await pushed(app)  # one that authenticates is not counted
+    issuer.clock.advance(KEPT)
+    await pushed(apps[0])

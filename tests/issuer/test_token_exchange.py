@@ -250,3 +250,16 @@ async def test_a_disabled_person_is_spoken_for_by_nobody(issuer, orders, token):
     account = issuer.accounts["ann@example.com"]
     await issuer.desk.store.accounts.replace(account, replace(account, disabled_at=1))
     await refused(orders, token, "invalid_request")
+
+
+async def test_a_token_from_before_a_step_up_is_exchanged_until_the_session_that_followed_ends(
+    issuer, shop, orders, token, claims
+):
+    issuer.clock.advance(10)
+    await issuer.follow(await issuer.enter(await shop.authorize(scope="openid stock:read", prompt="login")))
+    derived = (await exchange(orders, token)).json()["access_token"]
+    assert claims(derived)["sid"] == claims(token)["sid"]
+    page = await issuer.http.get("/end_session")
+    await issuer.submit("/end_session", issuer.fields(page))
+    assert not await orders.active(derived)
+    await refused(orders, token, "invalid_request")

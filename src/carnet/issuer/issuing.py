@@ -120,8 +120,10 @@ async def _derived(derived: Derived, token: AccessToken, key: SigningKey, client
     """An access token that comes of another one, and nothing besides."""
     names = await names_for(client, derived.subject, derived.sid, desk)
     account = await _account(derived.subject, desk)
-    if derived.sid is not None:
-        await _live_session(derived.sid, desk, at=token.issued_at)
+    if (
+        derived.sid is not None
+    ):  # a step-up since then has put another session in its place: nothing has ended with that
+        _check_live(await desk.store.sessions.heir(derived.sid), at=token.issued_at)
     token = replace(
         token,
         subject=names.subject,
@@ -158,12 +160,11 @@ async def _end_of_session(person: Person, desk: Desk, *, at: Instant) -> Instant
     """When the session ends at the latest; None: it hangs on none."""
     if person.sid is None:
         return None
-    session = await _live_session(person.sid, desk, at=at)
+    session = _check_live(await desk.store.sessions.get(person.sid), at=at)
     return None if person.offline else session.expires_at
 
 
-async def _live_session(sid: str, desk: Desk, *, at: Instant) -> Session:
-    session = await desk.store.sessions.get(sid)
+def _check_live(session: Session | None, *, at: Instant) -> Session:
     if session is None or session.ended_at is not None or lapsed(session.expires_at, at=at):
         raise InvalidGrantError("The authorization is not valid any more.", why="the session has ended")
     return session

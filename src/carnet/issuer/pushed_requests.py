@@ -20,6 +20,8 @@ PREFIX = "urn:ietf:params:oauth:request_uri:"
 """Section 2.2."""
 LIFETIME = 60
 """Seconds from the push until a browser must have come."""
+KEPT = LIFETIME + LONGEST_SIGN_IN
+"""Seconds that a pushed request is kept."""
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +49,7 @@ async def push(parameters: Parameters, client: Client, desk: Desk) -> str:
             digest=secret.digest,
             document=msgspec.json.encode(document),
             created_at=now,
-            expires_at=now + LIFETIME + LONGEST_SIGN_IN,
+            expires_at=now + KEPT,
         )
     )
     return PREFIX + secret.value

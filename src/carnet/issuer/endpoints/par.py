@@ -13,12 +13,17 @@ from carnet.issuer.desk import Desk
 from carnet.issuer.dpop import nonce, requests_proof, spend
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.flow import LONGEST
-from carnet.issuer.pushed_requests import LIFETIME, push
+from carnet.issuer.http_security import address_block, client_address
+from carnet.issuer.pushed_requests import KEPT, LIFETIME, push
 from carnet.issuer.refusals import RefusalError
+from carnet.issuer.rotation import authenticates
 from carnet.issuer.storage.records import Client
 from carnet.oauth.dpop import NONCE_HEADER, Dpop
-from carnet.oauth.errors import InvalidDpopProofError, InvalidRequestError
+from carnet.oauth.errors import InvalidDpopProofError, InvalidRequestError, TooManyFailuresError
 from carnet.oauth.parameters import Parameters
+
+MOST_UNPROVED = 300
+"""Pushed requests of public clients from one address that are kept: nobody fills the store."""
 
 
 async def answer(request: Request, desk: Desk) -> Response:
@@ -39,11 +44,25 @@ async def answer(request: Request, desk: Desk) -> Response:
     await authorization_request(arrival.parameters, back, desk)
     if len(urlencode(arrival.parameters.pairs())) > LONGEST:
         raise InvalidRequestError(f"The request is longer than {LONGEST} characters.")
+    if not authenticates(client):
+        await _admit(request, desk)
     if proof is not None:
         await spend(proof, desk)
     request_uri = await push(_bound(arrival.parameters, proof), client, desk)
     fresh = {} if proof is None else {NONCE_HEADER: nonce(desk)}
     return json_answer({"request_uri": request_uri, "expires_in": LIFETIME}, status=201, headers={**NO_STORE, **fresh})
+
+
+async def _admit(request: Request, desk: Desk) -> None:
+    """Whoever says that they are a public client can push: so many from one address, for as long as those are kept.
+
+    Raises:
+        TooManyFailuresError
+    """
+    address = client_address(request, desk.config)
+    key = f"par/{address_block(address) if address else ''}"
+    if await desk.store.throttle.hit(key, at=desk.ambient.now(), window=KEPT) > MOST_UNPROVED:
+        raise TooManyFailuresError("Too many requests were pushed from here: try again later.")
 
 
 def _own(parameters: Parameters, client: Client) -> Parameters:

@@ -7,6 +7,7 @@ import msgspec
 
 from carnet.ambient import Instant
 from carnet.issuer.storage import changes
+from carnet.issuer.storage.participants import sessions_ended
 from carnet.issuer.storage.ports import AlreadyExistsError, StaleError
 from carnet.issuer.storage.pseudonyms import with_pseudonyms
 from carnet.issuer.storage.records import Account, Revocation
@@ -136,6 +137,7 @@ class StoredAccounts(Group):
         removed = yield Statement("DELETE FROM account WHERE subject = ? RETURNING 1", (subject,))
         if removed:
             yield from note(revocations)
+            yield from sessions_ended(subject, at=at)
             yield from tell(subject, changes.account_removed(at=at), at=at)
             yield from forget(subject)
         return bool(removed)

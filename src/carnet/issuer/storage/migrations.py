@@ -222,6 +222,25 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX listed_token_expires_at ON listed_token (list_id, expires_at)",
         "CREATE INDEX listed_token_kept_until ON listed_token (kept_until)",
     ),
+    (
+        # No session owns these any more: whoever takes part in one is told of its end when its account, and so it, is gone.
+        """CREATE TABLE participant_next (
+            sid TEXT NOT NULL,
+            client_id TEXT NOT NULL REFERENCES client (client_id) ON DELETE CASCADE,
+            subject TEXT NOT NULL,
+            told TEXT NOT NULL,
+            tries INTEGER NOT NULL,
+            due_at INTEGER,
+            PRIMARY KEY (sid, client_id, told)
+        ) STRICT""",
+        """INSERT INTO participant_next (sid, client_id, subject, told, tries, due_at)
+            SELECT sid, client_id, subject, told, tries, due_at FROM participant""",
+        "DROP TABLE participant",
+        "ALTER TABLE participant_next RENAME TO participant",
+        "CREATE INDEX participant_client ON participant (client_id)",
+        "CREATE INDEX participant_subject ON participant (subject)",
+        "CREATE INDEX participant_due ON participant (due_at) WHERE due_at IS NOT NULL",
+    ),
 )
 
 LATEST = len(MIGRATIONS)

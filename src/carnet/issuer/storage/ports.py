@@ -198,6 +198,13 @@ class Sessions(Protocol):
 
     async def get(self, sid: str) -> Session | None: ...
 
+    async def heir(self, sid: str) -> Session | None:
+        """The session that has not ended of this one and those that took its place, one after another.
+
+        A session of the same subject that began in the second in which this one was ended for good counts as well: whoever asks
+        has looked for the revocation that an end writes.
+        """
+
     async def of(self, subject: str, *, at: Instant) -> list[Session]:
         """The live ones, newest first."""
 

@@ -117,6 +117,19 @@ class StoredSessions(Group):
         return _session(rows[0]) if rows else None
 
     @reading
+    def heir(self, sid: str) -> Verb[Session | None]:
+        rows = yield Statement(
+            "WITH RECURSIVE chain (sid, subject, ended_at) AS ("
+            " SELECT sid, subject, ended_at FROM session WHERE sid = ?"
+            " UNION SELECT session.sid, session.subject, session.ended_at FROM session JOIN chain"
+            " ON session.subject = chain.subject AND session.created_at = chain.ended_at AND session.sid <> chain.sid"
+            ") SELECT session.document, session.seen_at, session.ended_at FROM session JOIN chain ON session.sid = chain.sid"
+            " WHERE session.ended_at IS NULL ORDER BY session.created_at DESC LIMIT 1",
+            (sid,),
+        )
+        return _session(rows[0]) if rows else None
+
+    @reading
     def of(self, subject: str, *, at: Instant) -> Verb[list[Session]]:
         rows = yield Statement(
             "SELECT document, seen_at, ended_at FROM session"

@@ -48,6 +48,7 @@ def _sessions(at: Instant, limit: int) -> Verb[int]:
         [[latest]] = yield Statement("SELECT max(kept_until) FROM family WHERE sid = ?", (sid,))
         if latest is None:
             yield Statement("DELETE FROM session WHERE sid = ?", (sid,))
+            yield Statement("DELETE FROM participant WHERE sid = ? AND due_at IS NULL", (sid,))
             gone += 1
         else:
             yield Statement("UPDATE session SET kept_until = ? WHERE sid = ?", (max(latest, at + 1), sid))

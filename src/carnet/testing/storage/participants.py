@@ -8,7 +8,7 @@ import pytest
 
 from carnet.issuer.storage.ports import Store
 from carnet.issuer.storage.records import Participant
-from carnet.testing.storage.samples import NOW, account, client, session, settle
+from carnet.testing.storage.samples import DAY, NOW, account, client, session, settle
 
 PAUSES = (10, 60)
 
@@ -18,6 +18,7 @@ ENDS: dict[str, Callable[[Store], Coroutine[Any, Any, object]]] = {
     "the session is ended": lambda store: store.sessions.end("s1", at=NOW + 5),
     "the subject signs out everywhere": lambda store: store.sessions.end_all("ada", at=NOW + 5, lifetime=400),
     "the account is disabled": lambda store: store.accounts.replace(account(), account(disabled_at=NOW + 5)),
+    "the account is removed": lambda store: store.accounts.remove("ada", at=NOW + 5),
     "another person signs in": lambda store: store.sessions.start(
         session("s9", subject="bob", created_at=NOW + 5), ending="s1"
     ),
@@ -101,11 +102,22 @@ class TestParticipants:
         )
         assert sorted(one.client_id for some in taken for one in some) == sorted(names)
 
-    async def test_they_go_with_their_client_and_their_account(self, store: Store) -> None:
+    async def test_they_go_with_their_client(self, store: Store) -> None:
         await settle(store, "ada", "bob")
         for sid in ("s1", "s2"):
             await store.participants.join(sid, "shop", at=NOW)
         await store.accounts.remove("ada", at=NOW)
-        assert await store.participants.of("s1") == []
         await store.clients.remove("shop", at=NOW)
-        assert await store.participants.of("s2") == []
+        for sid in ("s1", "s2"):
+            assert await store.participants.of(sid) == []
+        assert await due(store, NOW) == []
+
+    async def test_of_a_session_that_has_run_out_and_was_swept_nobody_is_told(self, store: Store) -> None:
+        await settle(store)
+        await store.participants.join("s1", "shop", at=NOW)
+        while await store.sweep(at=NOW + 365 * DAY):
+            pass
+        assert await store.sessions.get("s1") is None
+        assert await store.participants.of("s1") == []
+        assert await store.accounts.remove("ada", at=NOW + 365 * DAY)
+        assert await due(store, NOW + 366 * DAY) == []

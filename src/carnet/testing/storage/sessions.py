@@ -94,3 +94,21 @@ class TestSessions:
         assert await lives(store, "r0", at=at)
         assert await store.sessions.end("s1", at=at)
         assert not await lives(store, "r0", at=at)
+
+    async def test_a_session_lives_on_in_those_that_took_its_place_one_after_another(self, store: Store) -> None:
+        await settle(store, "ada", "bob")
+        assert await store.sessions.heir("s1") == session()
+        await store.sessions.start(session("s3", created_at=NOW + 10), ending="s1")
+        third = session("s4", created_at=NOW + 500)
+        await store.sessions.start(third, ending="s3")
+        await store.sessions.start(session("s5", subject="bob", created_at=NOW + 500))
+        for sid in ("s1", "s3", "s4"):
+            assert await store.sessions.heir(sid) == third
+        await store.sessions.end("s4", at=NOW + 600)
+        for sid in ("s1", "s3", "s4", "unknown"):
+            assert await store.sessions.heir(sid) is None
+
+    async def test_a_session_whose_place_another_person_took_has_ended(self, store: Store) -> None:
+        await settle(store, "ada", "bob")
+        await store.sessions.start(session("s3", subject="bob", created_at=NOW + 10), ending="s1")
+        assert await store.sessions.heir("s1") is None
