@@ -102,6 +102,12 @@ HAPPENINGS = {
 
 
 @pytest.mark.spec(SSF, "4.1", "MUST")
+@pytest.mark.spec("RFC 8417", "2.2", "REQUIRED")
+@pytest.mark.spec("RFC 9493", "3.2.4", "MUST")
+@pytest.mark.spec("OpenID CAEP", "3.3.1", "REQUIRED")
+@pytest.mark.spec("OpenID CAEP", "3.2.1", "REQUIRED")
+@pytest.mark.spec("OpenID RISC", "2.2", "OPTIONAL")
+@pytest.mark.spec("OpenID RISC", "2.3", "OPTIONAL")
 @pytest.mark.spec(INTEROP, "3.1", "MUST")
 @pytest.mark.spec(INTEROP, "3.2", "MUST")
 @pytest.mark.parametrize("happening", HAPPENINGS)
@@ -206,7 +212,7 @@ async def test_an_event_that_the_receiver_cannot_use_is_noted_and_not_offered_ag
     assert event.detail == {"stream_id": stream["stream_id"], "jti": jti, "err": "invalid_state"}
 
 
-@pytest.mark.spec("RFC 8936", "2.2", "400")
+@pytest.mark.spec("RFC 8936", "2.2", "SHOULD")
 @pytest.mark.parametrize(
     "body",
     [
@@ -231,7 +237,7 @@ async def test_a_stream_that_is_pushed_is_not_polled(receiver, pushes, still):
     assert answer.status_code == 404
 
 
-@pytest.mark.spec("RFC 8936", "2.4", "long poll")
+@pytest.mark.spec("RFC 8936", "2.4", "SHOULD")
 async def test_a_receiver_that_waits_gets_the_next_event_at_once(issuer, receiver, monkeypatch):
     monkeypatch.setattr(signal_poll, "TURN", 0.001)
     stream = await receiver.create()
@@ -314,7 +320,7 @@ async def test_what_could_not_be_delivered_is_pushed_again_later_each_time(
     assert [one["events"][VERIFICATION]["state"] for one in told] == ["1", "2"]
 
 
-@pytest.mark.spec("RFC 8935", "2.4", "invalid_request")
+@pytest.mark.spec("RFC 8935", "2.4", "SHOULD")
 async def test_an_event_that_the_receiver_refuses_does_not_hold_up_the_others(issuer, receiver, pushes, still):
     stream = await receiver.create_pushed(pushes)
     for state in ("1", "2"):

@@ -1,6 +1,7 @@
 """CAEP Interoperability Profile section 2.7: who manages and reads streams: a client in its own right, with our access token."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
 from typing import Any, ClassVar
 
 from starlette.requests import Request
@@ -54,6 +55,7 @@ def receiver(needs: str) -> Callable[[Receive], Callable[[Request, Desk], Awaita
     """
 
     def decorate(answer: Receive) -> Callable[[Request, Desk], Awaitable[Response]]:
+        @wraps(answer)
         async def admitted(request: Request, desk: Desk) -> Response:
             async def for_client(claims: Claims) -> Response:
                 client = await _client(claims, needs, desk)
