@@ -75,11 +75,11 @@ class Live:
 
 
 class Guarded:
-    """A guard in this process, whose monotonic clock can be moved ahead."""
+    """A guard in this process, whose monotonic clock can be moved ahead, and to which everything comes `late` by some seconds."""
 
-    def __init__(self, live, **revocation):
+    def __init__(self, live, *, late=0, **revocation):
         self.ahead = 0.0
-        ambient = Ambient(SYSTEM.now, lambda: time.monotonic() + self.ahead, SYSTEM.entropy)
+        ambient = Ambient(lambda: SYSTEM.now() + late, lambda: time.monotonic() + self.ahead, SYSTEM.entropy)
         revocation = Revocation(**revocation)
         self.checkpoint = Checkpoint(issuer=live.url, audience="orders", ambient=ambient, revocation=revocation)
 
@@ -98,7 +98,10 @@ class Guarded:
 
 
 class Network:
-    """A TCP proxy before the feed: it can be cut, hold back whatever comes, or replay what it has carried."""
+    """A TCP proxy before the feed.
+
+    It can be `cut`; swallow what goes out (`mute`); `hold` what comes back; `replay` what it has carried.
+    """
 
     def __init__(self, live):
         self.port = urlsplit(live.url).port
@@ -144,6 +147,10 @@ class Network:
             return
         head = await reader.readuntil(b"\r\n\r\n")
         what = head.split()[1].partition(b"?")[0]
+        if self.mode == "mute":
+            self.tried.set()
+            await reader.read()
+            return
         if self.mode == "replay":
             writer.write(self.carried.get(what, b""))
             await writer.drain()
@@ -194,7 +201,7 @@ async def test_guards_refuse_what_was_taken_back_directly_and_behind_two_relays(
         assert [await guard.refusal(other) for guard in guards] == [None] * 3
 
 
-@pytest.mark.parametrize("mode", ["cut", "hold", "replay"])
+@pytest.mark.parametrize("mode", ["cut", "mute", "hold", "replay"])
 async def test_behind_a_network_that_fails_the_bound_holds_and_nothing_is_lost(live, guarded, mode):
     email = f"{mode}@example.com"
     token, other = live.token(email), live.token(f"other-{email}")
@@ -212,6 +219,18 @@ async def test_behind_a_network_that_fails_the_bound_holds_and_nothing_is_lost(l
         network.set("carry")
         await guard.until(token, "revoked")
         await guard.until(other, None)
+
+
+async def test_a_relay_that_delays_is_of_no_use_however_steadily_it_speaks(live, guarded):
+    token = live.token("late@example.com")
+    async with Network(live) as network:
+        guard = guarded(relay=network.url, late=31)
+        await guard.until(token, "feed_stale")
+        heard = guard.checkpoint.feed.sequence
+        await live.sign_out("late@example.com")
+        await guard.until(token, "revoked")
+        assert guard.checkpoint.feed.sequence > heard
+        assert guard.checkpoint.feed.staleness(monotonic=time.monotonic()) > 30
 
 
 async def test_an_issuer_that_was_killed_loses_nothing_and_guards_take_the_feed_up_again(live, guarded):
