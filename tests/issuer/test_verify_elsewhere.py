@@ -62,6 +62,11 @@ class Issued:
             headers=headers,
         )
 
+    def revoke(self, token: str) -> None:
+        """RFC 7009."""
+        answer = httpx2.post(f"{self.url}/revoke", data={"token": token}, auth=(self.client_id, self.secret))
+        assert answer.status_code == 200, answer.text
+
     def id_token(self) -> str:
         """Of a person who signs in to the client."""
         request = {
@@ -116,15 +121,20 @@ async def signing_key(running: RunningIssuer) -> SigningKey:
         await desk.store.close()
 
 
+def installed(language: str, folder: Path) -> Path:
+    """The program and what it needs, in a folder."""
+    shutil.copytree(EXAMPLES / language, folder / language)
+    if language == "node":
+        if not (ROOT / "tests/node/node_modules/@noble").is_dir():
+            pytest.skip("tests/node is not installed: run npm ci there")
+        (folder / language / "node_modules").symlink_to(ROOT / "tests/node/node_modules")
+    return folder / language
+
+
 @pytest.fixture(scope="module", params=LANGUAGES)
 def judge(request, tmp_path_factory) -> Callable[..., dict[str, str]]:
     """Give named tokens to the program, for the audience `orders`; what it says of each."""
-    folder = tmp_path_factory.mktemp("elsewhere") / request.param
-    shutil.copytree(EXAMPLES / request.param, folder)
-    if request.param == "node":
-        if not (ROOT / "tests/node/node_modules/jose").is_dir():
-            pytest.skip("tests/node is not installed: run npm ci there")
-        (folder / "node_modules").symlink_to(ROOT / "tests/node/node_modules")
+    folder = installed(request.param, tmp_path_factory.mktemp("elsewhere"))
     if request.param == "java":
         subprocess.run(("mvn", "-q", "-B", "dependency:copy-dependencies"), cwd=folder, check=True)
 
@@ -171,3 +181,37 @@ def test_a_program_that_knows_the_issuer_s_url_alone_lets_in_its_tokens_and_noth
     said = judge(issued.url, {"good": good} | bad | {"good again": good})
     assert said.pop("good") == said.pop("good again") == f"accepted {issued.client_id}"
     assert {name for name, answer in said.items() if not answer.startswith("refused ")} == set()
+
+
+@pytest.fixture
+def ask(issued, tmp_path) -> Iterator[Callable[[str], str]]:
+    """Ask the program in Node, which follows the feed, about one token after another."""
+    command = (*COMMANDS["node"], issued.url, "orders", "--feed")
+    folder = installed("node", tmp_path)
+    with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def ask(token: str) -> str:
+            process.stdin.write(f"{token}\n")
+            process.stdin.flush()
+            return process.stdout.readline().strip()
+
+        yield ask
+        process.stdin.close()
+        assert process.wait(10) == 0
+
+
+def test_a_follower_that_is_not_ours_learns_from_the_feed_s_protocol_what_was_taken_back(issued, ask):
+    before, after, other = (issued.token().json()["access_token"] for _ in range(3))
+    issued.revoke(before)
+    assert until_refused(ask, before) == "refused the token was taken back"  # by the snapshot
+    assert ask(after).startswith("accepted")
+    issued.revoke(after)
+    assert until_refused(ask, after) == "refused the token was taken back"  # by a message
+    assert ask(other).startswith("accepted")
+
+
+def until_refused(ask: Callable[[str], str], token: str) -> str:
+    deadline = time.monotonic() + 20
+    while (said := ask(token)).startswith("accepted"):
+        assert time.monotonic() < deadline
+    return said
