@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import AsyncMock
@@ -13,6 +14,7 @@ from msgspec import structs
 from carnet.feed.epoch_map import TokenNames
 from carnet.feed.follower import Follower, Outcome
 from carnet.feed.messages import feed_verifier, read_message, read_snapshot
+from carnet.feed.roster import Introduction, Listener
 from carnet.guard import Checkpoint, RefusedRequestError
 from carnet.guard.revocation import Revocation as Following
 from carnet.issuer import clients
@@ -20,7 +22,7 @@ from carnet.issuer.accounts import people
 from carnet.issuer.keyring import KeyringError
 from carnet.issuer.revocation import publisher
 from carnet.issuer.rotation import WINDOW
-from carnet.issuer.storage.records import Revocation
+from carnet.issuer.storage.records import Lacking, Revocation
 from carnet.jose import KeySet, base64url
 
 pytestmark = pytest.mark.anyio
@@ -326,6 +328,79 @@ async def test_two_nodes_on_one_database_write_the_same_stream(issuer, watcher):
     await desk.publisher.turn()
     assert other.channel.newest.message.entries == desk.publisher.channel.newest.message.entries != ()
     assert other.channel.newest.message.stream == watcher.follower.stream
+
+
+async def test_a_new_key_is_told_at_once_and_all_of_them_with_each_heartbeat(issuer, watcher):
+    desk = issuer.desk
+    old = (await desk.keyring.signing_key()).kid
+    await desk.publisher.turn()
+    assert desk.publisher.channel.newest.message.kids == (old,)
+    new = (await desk.keyring.rotate()).kid
+    await desk.publisher.turn()
+    assert desk.publisher.channel.newest.message.kids == tuple(sorted((old, new)))
+    await desk.store.revocations.add([Revocation(kind="session", value="s1", expires_at=2_000_000_000)])
+    await desk.publisher.turn()
+    assert desk.publisher.channel.newest.message.kids is None, "not with each message"
+    issuer.clock.advance(publisher.HEARTBEAT)
+    await desk.publisher.turn()
+    assert desk.publisher.channel.newest.message.kids == tuple(sorted((old, new)))
+    await watcher.poll()
+
+
+async def test_a_snapshot_that_serves_again_asks_the_database_for_nothing(issuer, monkeypatch):
+    desk = issuer.desk
+    first = await issuer.direct.get("/revocations/snapshot")
+    monkeypatch.setattr(desk.publisher, "_store", None)
+    issuer.clock.advance(publisher.SNAPSHOT_AGE - 1)
+    again = await asyncio.gather(*(issuer.direct.get("/revocations/snapshot") for _ in range(20)))
+    assert {answer.content for answer in again} == {first.content}
+
+
+async def test_a_snapshot_that_a_compromised_key_signed_does_not_serve_again(issuer):
+    await issuer.direct.get("/revocations/snapshot")
+    old = (await issuer.desk.keyring.signing_key()).kid
+    await issuer.desk.keyring.retire(old, compromised=True)
+    answer = await issuer.direct.get("/revocations/snapshot")
+    head = json.loads(base64url.decode(answer.content.partition(b".")[0]))
+    assert head["kid"] == (await issuer.desk.keyring.signing_key()).kid != old
+
+
+async def test_a_snapshot_that_no_guard_would_take_is_not_given(issuer, monkeypatch):
+    monkeypatch.setattr(publisher, "SNAPSHOT_LIMIT", 4_000)
+    answer = await issuer.direct.get("/revocations/snapshot")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+
+
+async def test_a_node_tells_the_others_who_listens_to_it_and_when_nobody_does_any_more(issuer, watcher):
+    desk = issuer.desk
+    now = issuer.clock.now()
+    newest = desk.publisher.channel.newest.message
+    old = (await desk.keyring.signing_key()).kid
+    new = (await desk.keyring.rotate()).kid
+    said = [
+        Introduction("orders 1", (old, new)),
+        Introduction("orders 2", (old,)),
+        Introduction("relay 1", (old,), guards=9, lacking=("far 1", "far 2")),
+        Introduction("says nothing"),
+    ]
+    await desk.publisher._tell_others()
+    assert await desk.store.feed_reports.list(since=0) == [], "nothing is written where nobody listens"
+    issuer.clock.advance(publisher.HEARTBEAT)
+    with ExitStack() as connected:
+        for one in said:
+            listener = Listener(one, newest.stream, newest.sequence, since=now, told_at=now, polls=False)
+            connected.enter_context(desk.publisher.channel.roster.entered(listener))
+        await desk.publisher._tell_others()
+        [report] = await desk.store.feed_reports.list(since=0)
+        assert report.guards == 12
+        assert report.keys[old].count == 0
+        assert report.keys[new] == Lacking(count=3, names=("orders 2", "relay 1: far 1", "relay 1: far 2"))
+        assert [one.name for one in report.listeners][:2] == ["orders 2", "relay 1"]
+        assert [one.lacks for one in report.listeners] == [1, 1, 0, None]
+        assert await desk.keyring.lacking(new) == report.keys[new]
+    issuer.clock.advance(publisher.HEARTBEAT)
+    await desk.publisher._tell_others()
+    assert (await desk.keyring.lacking(new)).count == 0
 
 
 @pytest.mark.parametrize("warm", [False, True])

@@ -7,6 +7,7 @@ import pytest
 
 from carnet.feed.entries import HASH_KEY_LENGTH, OUTRIGHT, Entry, mark, pack
 from carnet.feed.messages import Message, Snapshot, sign_message, sign_snapshot
+from carnet.feed.roster import Introduction, Listener
 from carnet.guard.feed_machine import FeedMachine, Listen, TakeSnapshot
 from carnet.guard.key_set import Response
 from carnet.guard.metadata import metadata_urls
@@ -276,3 +277,22 @@ async def test_it_names_itself_and_its_keys_where_it_listens(source, carried):
     place = next(url for url in source.asked if "stream=" in url)
     assert "guard=relay+" in place
     assert f"keys={source.signing.kid}" in place
+
+
+async def test_it_acknowledges_a_key_when_all_that_listen_to_it_hold_it(source, carried):
+    """And comes again, to say so, where it listens itself."""
+    relay, old = carried.relay, source.signing
+    introduction = Introduction("orders 1", (old.kid,))
+    with relay.channel.roster.entered(Listener(introduction, "one", 0, since=0, told_at=0, polls=False)):
+        source.clock.advance(10)
+        source.say()
+        async with asyncio.timeout(5):
+            while len(source.streams) < 2:
+                await asyncio.sleep(0)
+        place = source.asked[-1]
+        assert f"keys={old.kid}" in place
+        assert "guards=" not in place, "one guard is what it stands for unless it says otherwise"
+        new = SigningKey.generate("ES256")
+        assert relay.introduction("relay 1", (old.kid, new.kid)) == Introduction(
+            "relay 1", (old.kid,), guards=1, lacking=("orders 1",)
+        )
