@@ -14,6 +14,7 @@ from carnet.guard.key_set import Response
 from carnet.guard.key_source import AsyncKeySource
 from carnet.guard.metadata import Metadata
 from carnet.guard.outgoing import FetchError, client_options, exchange
+from carnet.guard.proving import Prover
 from carnet.guard.verifier import ALGORITHMS
 from carnet.jose import JoseError
 from carnet.jose.strict_json import JsonObject, parse_object
@@ -56,8 +57,14 @@ class IssuerClient:
         client_secret: str,
         ambient: Ambient,
         transport: httpx2.AsyncBaseTransport | None = None,
+        prover: Prover | None = None,
     ) -> None:
-        """Raises MetadataError if `issuer` is not an https URL (or http to this machine)."""
+        """With a `prover` it asks for tokens that are bound to its key (RFC 9449), and takes no others.
+
+        Raises:
+            MetadataError: `issuer` is not an https URL (or http to this machine).
+        """
+        self.prover = prover
         self.issuer = issuer
         self.client_id = client_id
         credentials = f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
@@ -85,14 +92,17 @@ class IssuerClient:
             IssuerUnavailableError: it did not answer usably.
         """
         metadata = await self.metadata()
-        response = await self._post(_needed(metadata.token_endpoint, "token_endpoint"), parameters)
+        url = _needed(metadata.token_endpoint, "token_endpoint")
+        response = await self._post(url, parameters)
+        if self.prover is not None and self.prover.learns(url, response.headers) and _wants_nonce(response):
+            response = await self._post(url, parameters)
         members = _members(response)
         if response.status in {400, 401}:
             error = members.get("error")
             raise GrantRefusedError(error if isinstance(error, str) else "invalid_request")
         if response.status != 200:
             raise IssuerUnavailableError(f"The token endpoint answered with status {response.status}.")
-        return _token_answer(members)
+        return _token_answer(members, "bearer" if self.prover is None else "dpop")
 
     async def revoke(self, token: str) -> None:
         """RFC 7009: give a refresh token back; without effect where the issuer has no such endpoint."""
@@ -105,21 +115,35 @@ class IssuerClient:
         metadata = await self.metadata()
         if metadata.userinfo_endpoint is None:
             return None
-        response = await self._send("GET", metadata.userinfo_endpoint, authorization=f"Bearer {access_token}")
+        if self.prover is None:
+            headers = {"authorization": f"Bearer {access_token}"}
+        else:
+            headers = self.prover.headers("GET", metadata.userinfo_endpoint, access_token)
+        response = await self._send("GET", metadata.userinfo_endpoint, headers=headers)
         if response.status != 200 or not response.headers.get("content-type", "").startswith("application/json"):
             return None
         return _members(response)
 
     async def _post(self, url: str, parameters: Mapping[str, str]) -> Response:
-        return await self._send("POST", url, authorization=self._authorization, data=dict(parameters))
+        headers = {"authorization": self._authorization}
+        if self.prover is not None:
+            headers["dpop"] = self.prover.proof("POST", url)
+        return await self._send("POST", url, headers=headers, data=dict(parameters))
 
-    async def _send(self, method: str, url: str, *, authorization: str, data: dict[str, str] | None = None) -> Response:
+    async def _send(
+        self, method: str, url: str, *, headers: dict[str, str], data: dict[str, str] | None = None
+    ) -> Response:
         try:
             async with httpx2.AsyncClient(**client_options(url), transport=self._transport) as client:
-                request = client.build_request(method, url, data=data, headers={"authorization": authorization})
+                request = client.build_request(method, url, data=data, headers=headers)
                 return await exchange(client, request, _LIMIT)
         except FetchError as error:
             raise IssuerUnavailableError(str(error)) from None
+
+
+def _wants_nonce(response: Response) -> bool:
+    """RFC 9449 section 8."""
+    return response.status in {400, 401} and _members(response).get("error") == "use_dpop_nonce"
 
 
 def _needed(endpoint: str | None, name: str) -> str:
@@ -135,7 +159,7 @@ def _members(response: Response) -> JsonObject:
         raise IssuerUnavailableError(f"The issuer answered with status {response.status} and no JSON object.") from None
 
 
-def _token_answer(members: Mapping[str, Any]) -> TokenAnswer:
+def _token_answer(members: Mapping[str, Any], kind: str) -> TokenAnswer:
     def text(name: str) -> str | None:
         value = members.get(name)
         if value is not None and not isinstance(value, str):
@@ -143,8 +167,8 @@ def _token_answer(members: Mapping[str, Any]) -> TokenAnswer:
         return value or None
 
     access_token, token_type = text("access_token"), text("token_type")
-    if access_token is None or token_type is None or token_type.lower() != "bearer":
-        raise IssuerUnavailableError("The token endpoint answered without an access token of the type Bearer.")
+    if access_token is None or token_type is None or token_type.lower() != kind:
+        raise IssuerUnavailableError(f"The token endpoint answered without an access token of the type {kind}.")
     expires_in = members.get("expires_in")
     if isinstance(expires_in, bool) or not isinstance(expires_in, int) or expires_in <= 0:
         expires_in = 60  # RFC 6749 section 5.1 lets an issuer leave it out: then the token is not relied on for long

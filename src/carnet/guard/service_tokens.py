@@ -1,4 +1,4 @@
-"""RFC 6749 section 4.4: access tokens of a service that acts for itself, for its calls to other services."""
+"""RFC 6749 section 4.4, RFC 9449: access tokens of a service that acts for itself, for its calls to other services."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
@@ -8,6 +8,8 @@ import httpx2
 
 from carnet.ambient import SYSTEM, Ambient
 from carnet.guard.issuer_client import GrantRefusedError, IssuerClient, IssuerUnavailableError
+from carnet.guard.proving import Prover, wants_nonce
+from carnet.jose import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,11 @@ class _Held:
 class ServiceTokens(httpx2.Auth):
     """A service's own access token, asked for once and again shortly before it expires.
 
-    `httpx2.AsyncClient(auth=tokens)` sends it with each request; `await tokens.token()` answers it.
+    `httpx2.AsyncClient(auth=tokens)` sends it with each request; `await tokens.token()` answers it, `await tokens.headers(…)`
+    what sends it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a deployment's settings, each named where it is given
         self,
         *,
         issuer: str,
@@ -33,12 +36,23 @@ class ServiceTokens(httpx2.Auth):
         scope: str | None = None,
         resource: str | None = None,
         margin: float = 30,
+        dpop: SigningKey | None = None,
         ambient: Ambient = SYSTEM,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        """`scope` is space-delimited; `resource` is RFC 8707's; `margin`: seconds before its end that a token is renewed."""
+        """`scope` is space-delimited; `resource` is RFC 8707's; `margin`: seconds before its end that a token is renewed.
+
+        `dpop`: a key, such as `SigningKey.generate("ES256")`, that the tokens are bound to (RFC 9449): whoever steals one has
+        nothing.
+        """
+        self._prover = None if dpop is None else Prover(dpop, ambient=ambient)
         self._client = IssuerClient(
-            issuer=issuer, client_id=client_id, client_secret=client_secret, ambient=ambient, transport=transport
+            issuer=issuer,
+            client_id=client_id,
+            client_secret=client_secret,
+            ambient=ambient,
+            transport=transport,
+            prover=self._prover,
         )
         optional = {"scope": scope, "resource": resource}
         self._parameters = {"grant_type": "client_credentials"} | {k: v for k, v in optional.items() if v is not None}
@@ -70,9 +84,25 @@ class ServiceTokens(httpx2.Auth):
             raise
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        """Send the token with a request of an `httpx2.AsyncClient`."""
-        request.headers["authorization"] = f"Bearer {await self.token()}"
-        yield request
+        """Send the token with a request of an `httpx2.AsyncClient`.
+
+        RFC 9449 section 9: a service that wants a nonce in the proof is asked once more, with the one that it gives.
+        """
+        url = str(request.url)
+        request.headers.update(await self.headers(request.method, url))
+        response = yield request
+        if self._prover is None or not self._prover.learns(url, response.headers):
+            return
+        if response.status_code == 401 and wants_nonce(response.headers):
+            request.headers.update(await self.headers(request.method, url))
+            yield request
+
+    async def headers(self, method: str, url: str) -> dict[str, str]:
+        """What a request of another HTTP client has to have; raises as `token`."""
+        token = await self.token()
+        if self._prover is None:
+            return {"authorization": f"Bearer {token}"}
+        return self._prover.headers(method, url, token)
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         """Refused: tokens are asked for with asyncio."""

@@ -8,8 +8,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from carnet.ambient import Instant
-from carnet.jose import JoseError, base64url
-from carnet.jose.proof import verify_proof
+from carnet.jose import JoseError, SigningKey, base64url, sign_jwt
+from carnet.jose.proof import DPOP_TYPE, verify_proof
 
 HEADER: Final = "DPoP"
 NONCE_HEADER: Final = "DPoP-Nonce"
@@ -80,6 +80,25 @@ def check_proof(proof: str, *, method: str, url: str, at: Instant, access_token:
         nonce=nonce,
         until=int(claims["iat"]) + MAX_AGE + LEEWAY + 1,
     )
+
+
+def make_proof(
+    key: SigningKey,
+    *,
+    method: str,
+    url: str,
+    at: Instant,
+    identifier: str,
+    access_token: str | None = None,
+    nonce: str | None = None,
+) -> str:
+    """Section 4.2: a proof for one request; `check_proof` says what the arguments are held against."""
+    claims = {"jti": identifier, "htm": method, "htu": url.partition("#")[0].partition("?")[0], "iat": at}
+    if access_token is not None:
+        claims["ath"] = token_hash(access_token)
+    if nonce is not None:
+        claims["nonce"] = nonce
+    return sign_jwt(claims, key, typ=DPOP_TYPE, headers={"jwk": key.public().to_jwk()})
 
 
 def token_hash(access_token: str) -> str:

@@ -27,6 +27,8 @@ from carnet.guard.browser.sign_in import ATTEMPT_SECONDS, SignIn, SignInError, a
 from carnet.guard.canonical_path import NotCanonicalError, below, canonical_path
 from carnet.guard.issuer_client import IssuerClient, IssuerUnavailableError
 from carnet.guard.metadata import MetadataError, trusted_url
+from carnet.guard.proving import Prover
+from carnet.jose import SigningKey
 from carnet.oauth.errors import InvalidRequestError
 from carnet.oauth.parameters import parse
 
@@ -64,6 +66,7 @@ class BrowserBackend:
         cookie_max_age: int | None = None,
         body_limit: int = 10 * 1024 * 1024,
         sessions: SessionStore | None = None,
+        dpop: SigningKey | None = None,
         ambient: Ambient = SYSTEM,
         transport: httpx2.AsyncBaseTransport | None = None,
         upstream_transport: httpx2.AsyncBaseTransport | None = None,
@@ -86,6 +89,8 @@ class BrowserBackend:
             cookie_max_age: seconds that the browser keeps it; None: until it is closed.
             body_limit: bytes of a request that is passed on.
             sessions: where sessions are kept; None: sealed in the cookie.
+            dpop: a key that access tokens are bound to (RFC 9449), the same for all processes; the upstreams' guards check its
+                proofs, and know them by the upstreams' URLs (their setting `origin`). None: bearer tokens.
             ambient: clock and randomness.
             transport: in the place of the network to the issuer, for tests.
             upstream_transport: the same to the upstreams.
@@ -111,7 +116,12 @@ class BrowserBackend:
         self._mint = TokenMint(secret)
         self._sessions = sessions or SealedSessions(secret, ambient=ambient)
         self._client = IssuerClient(
-            issuer=issuer, client_id=client_id, client_secret=client_secret, ambient=ambient, transport=transport
+            issuer=issuer,
+            client_id=client_id,
+            client_secret=client_secret,
+            ambient=ambient,
+            transport=transport,
+            prover=None if dpop is None else Prover(dpop, ambient=ambient),
         )
         self._sign_in = SignIn(
             self._client,
@@ -356,7 +366,15 @@ class BrowserBackend:
             session = await self.session(request)
             if session is None:
                 return answers.signed_out(ended=exchange_of(request).ended)
-            passing = partial(forward, self._proxy, request, upstream, path=path, body_limit=self._body_limit)
+            passing = partial(
+                forward,
+                self._proxy,
+                request,
+                upstream,
+                path=path,
+                body_limit=self._body_limit,
+                prover=self._client.prover,
+            )
             response = await passing(access_token=session.access_token)
             if not refuses_token(response):
                 return response

@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from carnet.guard.canonical_path import below
 from carnet.guard.metadata import MetadataError
+from carnet.guard.proving import Prover, wants_nonce
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -93,11 +94,19 @@ class Upstream:
 
 
 async def forward(
-    client: httpx2.AsyncClient, request: Request, upstream: Upstream, *, path: str, access_token: str, body_limit: int
+    client: httpx2.AsyncClient,
+    request: Request,
+    upstream: Upstream,
+    *,
+    path: str,
+    access_token: str,
+    body_limit: int,
+    prover: Prover | None = None,
 ) -> Response:
     """Pass a request on with an access token, and its answer back as it streams in.
 
-    `path` is canonical and below the upstream's prefix; `body_limit` is in bytes.
+    `path` is canonical and below the upstream's prefix; `body_limit` is in bytes; `prover` is of the key that the token is bound
+    to.
 
     Raises:
         UpstreamError: the service cannot be reached, takes too long or redirects, or the body is too long.
@@ -106,21 +115,35 @@ async def forward(
     url = f"{upstream.url.rstrip('/')}{below(path, upstream.prefix) or ''}"
     headers = {name: value for name, value in request.headers.items() if name in _REQUEST_HEADERS}
     headers.setdefault("accept-encoding", "identity")
-    headers["authorization"] = f"Bearer {access_token}"
+    if prover is None:
+        headers["authorization"] = f"Bearer {access_token}"
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > body_limit:
         raise UpstreamError(413, f"The body is longer than {body_limit} bytes.")
     has_body = int(length) > 0 or "transfer-encoding" in request.headers
-    try:
-        response = await client.send(
+
+    async def send() -> httpx2.Response:
+        proved = {} if prover is None else prover.headers(request.method, url, access_token)
+        return await client.send(
             client.build_request(
                 request.method,
                 f"{url}?{query}" if query else url,
-                headers=headers,
+                headers=headers | proved,
                 content=_bounded(request, body_limit) if has_body else None,
             ),
             stream=True,
         )
+
+    try:
+        response = await send()
+        if (
+            prover is not None
+            and prover.learns(url, response.headers)
+            and wants_nonce(response.headers)
+            and not has_body
+        ):
+            await response.aclose()
+            response = await send()
     except httpx2.TimeoutException as error:
         raise UpstreamError(504, f"{upstream.url} took too long: {type(error).__name__}.") from None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -148,9 +171,8 @@ def _shown(headers: Mapping[str, str]) -> dict[str, str]:
     shown["cache-control"] = _private(shown.get("cache-control", "no-store"))
     shown["x-content-type-options"] = "nosniff"
     challenge = headers.get("www-authenticate", "")
-    if challenge.lower().startswith(
-        "bearer"
-    ):  # the front end reads RFC 9470's challenge; a browser must not ask for passwords
+    if challenge.lower().startswith(("bearer", "dpop")):
+        # The front end reads RFC 9470's challenge; a browser must not ask for passwords.
         shown["www-authenticate"] = challenge
     return shown
 
