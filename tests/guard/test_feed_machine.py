@@ -7,13 +7,14 @@ import pytest
 
 from carnet.feed.entries import OUTRIGHT, Entry, mark, pack
 from carnet.feed.messages import Message, Snapshot, sign_message, sign_snapshot
+from carnet.feed.roster import Introduction
 from carnet.guard.event_stream import Event
 from carnet.guard.feed_machine import SILENCE, FeedMachine, Listen, Poll, TakeSnapshot, UnknownFeedKeyError
 from carnet.guard.key_set import Response, Wait
 from carnet.guard.metadata import Metadata
 from carnet.guard.principal import Principal
 from carnet.guard.revocation import Revocation, RevocationView, Verdict
-from carnet.jose import KeySet, SigningKey
+from carnet.jose import KeySet, SigningKey, sign_jwt
 
 ISSUER = "https://issuer.example"
 NOW = 1_800_000_000
@@ -330,3 +331,57 @@ def test_it_names_itself_and_the_keys_that_it_holds_and_comes_again_with_other_k
     step = feed.machine.next(METADATA, feed.at, BOTH)
     assert set(place(step.url)["keys"].split()) == {SIGNING.kid, NEXT.kid}
     assert feed.event(feed.message(), keys=BOTH)
+
+
+def test_it_notes_which_keys_the_issuer_publishes_as_the_newest_message_says(feed):
+    def telling(kids, ago=0):
+        message = Message("one", 10, 10, feed.clocks["now"] - ago, kids=kids)
+        return sign_message(message, issuer=ISSUER, key=SIGNING)
+
+    feed.next()
+    feed.machine.listening(200, feed.at)
+    assert feed.event(telling(("k1", "k2")))
+    assert feed.machine.announced == ("k1", "k2")
+    assert feed.event(feed.message())
+    assert feed.event(telling(("k0",), ago=5)), "a relay replays what was said before"
+    assert feed.machine.announced == ("k1", "k2")
+
+
+@pytest.mark.parametrize("kids", [7, "k1", ["k1", 7], {"k1": 1}])
+def test_a_message_whose_keys_are_no_list_of_names_is_refused(feed, kids):
+    claims = {"iss": ISSUER, "aud": ISSUER, "iat": NOW, "stream": "one", "after": 10, "seq": 10, "kids": kids}
+    feed.next()
+    feed.machine.listening(200, feed.at)
+    assert not feed.event(sign_jwt(claims, SIGNING, typ="revocations+jwt"))
+    assert "kids" in feed.machine.last_failure
+
+
+def test_a_relay_says_what_those_behind_it_hold_and_comes_again_after_a_while():
+    class Relay:
+        held = ("k1",)
+
+        def message(self, signed):
+            """Passes nothing on."""
+
+        def snapshot(self, snapshot, body):
+            """Passes nothing on."""
+
+        def introduction(self, name, kids):
+            return Introduction(name, self.held, guards=40, lacking=("orders 1", "orders 2"))
+
+    feed = Feed(name="relay 1", tap=Relay())
+    feed.snapshot()
+    said = parse_qs(urlsplit(feed.next().url).query)
+    assert {name: said[name] for name in ("guard", "keys", "guards", "lacking")} == {
+        "guard": ["relay 1"],
+        "keys": ["k1"],
+        "guards": ["40"],
+        "lacking": ["orders 1", "orders 2"],
+    }
+    feed.machine.listening(200, feed.at)
+    Relay.held = ("k1", "k2")
+    feed.at += 9
+    assert feed.event(feed.message())
+    feed.at += 1
+    assert not feed.event(feed.message())
+    assert parse_qs(urlsplit(feed.next().url).query)["keys"] == ["k1 k2"]

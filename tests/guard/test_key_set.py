@@ -495,6 +495,63 @@ def test_threads_share_one_fetch(issuer: FakeIssuer, clock: Clock) -> None:
     checkpoint.source.stop()
 
 
+async def test_a_key_that_the_issuer_says_it_publishes_is_fetched_at_once(
+    issuer: FakeIssuer, clock: Clock, checkpoint: Checkpoint
+) -> None:
+    source, asked = checkpoint.source, len(issuer.requests)
+    source.hear_of([issuer.key.kid or ""])
+    assert source._flight is None or source._flight.done(), "it is held already"
+    new = issuer.rotate()
+    source.hear_of([new.kid or ""])
+    assert source.held() is not None
+    await source.load()
+    assert source.held().get(new.kid) is not None  # type: ignore[union-attr]
+    source.hear_of(["another"])
+    source.hear_of(["a third"])
+    await source.load()
+    assert len(issuer.requests) == asked + 1, "whoever says so often is asked once in a while"
+    clock.advance(10)
+    source.hear_of(["another"])
+    await source.load()
+    assert len(issuer.requests) == asked + 2
+
+
+async def test_keys_that_cannot_be_used_here_are_not_looked_for(issuer: FakeIssuer, clock: Clock) -> None:
+    """A guard that takes ES256 alone knows that there is another key, and that it is none for it."""
+    other = SigningKey.generate("RS256")
+    issuer.keys.insert(0, other)
+    checkpoint = Checkpoint(
+        issuer=issuer.issuer,
+        audience="orders",
+        algorithms=("ES256",),
+        ambient=clock.ambient,
+        transport=issuer.transport,
+    )
+    await checkpoint.source.load()
+    asked = len(issuer.requests)
+    checkpoint.source.hear_of([other.kid or "", issuer.key.kid or ""])
+    await checkpoint.source.load()
+    assert len(issuer.requests) == asked
+
+
+def test_a_thread_fetches_what_it_hears_of(issuer: FakeIssuer, clock: Clock) -> None:
+    fetched, before = threading.Event(), issuer.answer
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if len(issuer.keys) > 1 and request.url.path == "/jwks":
+            fetched.set()
+        return before(request)
+
+    checkpoint = BlockingCheckpoint(
+        issuer=issuer.issuer, audience="orders", ambient=clock.ambient, transport=httpx2.MockTransport(answer)
+    )
+    checkpoint.source.load()
+    checkpoint.source.start()
+    checkpoint.source.hear_of([issuer.rotate().kid or ""])
+    assert fetched.wait(5)
+    checkpoint.source.stop()
+
+
 SUDDEN = [name for name in FAILURES if name not in {"it does not answer", "it answers byte by byte"}]
 """Those that come at once; what is slow has a test of its own below."""
 
