@@ -213,6 +213,20 @@ async def test_an_answer_that_goes_to_this_computer_is_warned_of_and_allowed_eac
     assert uri.split("/")[2] in text
 
 
+@pytest.mark.spec("RFC 9700", "2.1", "MUST")
+async def test_the_port_of_this_computer_is_the_app_s_to_choose_and_nothing_else(issuer, app):
+    """Rule O1. Documents have `localhost` without a port: their apps take whichever is free."""
+    await issuer.sign_in()
+    for uri in ("http://localhost:49152/callback", "http://127.0.0.1:1/callback"):
+        answer = await app.authorize(resource="mail", redirect_uri=uri)
+        assert answer.headers["location"].startswith(f"{ISSUER}/consent?"), uri
+    for uri in (
+        "http://localhost:3000/other", "http://localhost:99999/callback", "http://localhost.evil.example/callback",
+        "https://localhost:3000/callback", "http://[::1]/callback", "https://app.example:8443/callback",
+    ):  # fmt: skip
+        assert "not its own" in await turned_away(issuer, app, resource="mail", redirect_uri=uri), uri
+
+
 async def test_what_was_allowed_at_an_https_address_is_remembered(issuer, app):
     await allow(issuer, app, resource="mail")
     assert "code" in app.query(await app.authorize(resource="mail"))

@@ -100,7 +100,9 @@ async def return_address(parameters: Parameters, desk: Desk) -> ReturnAddress:
     client = await desk.directory.find(client_id) if client_id is not None else None
     if client is None:
         raise RefusalError(400, "unknown_client", why=f"client_id {client_id!r}")
-    if asked is None or not any(redirect_uri.matches(asked, registered) for registered in client.redirect_uris):
+    if asked is None or not any(
+        redirect_uri.matches(asked, registered, named=client.from_document) for registered in client.redirect_uris
+    ):
         raise RefusalError(400, "foreign_redirect_uri", why=f"{client_id} asks for {asked!r}")
     named = parameters.get("response_mode")
     mode = next((mode for mode in RESPONSE_MODES if mode.name == named), RESPONSE_MODES[0])

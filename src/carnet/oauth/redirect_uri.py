@@ -10,6 +10,7 @@ _ALLOWED = re.compile(
 )  # RFC 3986 section 2: no space, no backslash, no control
 _PRIVATE_USE = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")
 _LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::([0-9]{1,5}))?((?:[/?].*)?)")
+_NAMED_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::([0-9]{1,5}))?((?:[/?].*)?)")
 
 
 class RedirectUriError(ValueError):
@@ -49,11 +50,15 @@ def check(uri: str, *, native: bool) -> str:
     raise RedirectUriError(f"{uri!r} is neither https nor http to this machine.")
 
 
-def matches(asked: str, registered: str) -> bool:
-    """Rule O1: equal as strings; only the port of a loopback address may differ (RFC 8252 section 7.3)."""
+def matches(asked: str, registered: str, *, named: bool = False) -> bool:
+    """Rule O1: equal as strings; only the port of a loopback address may differ (RFC 8252 section 7.3).
+
+    `named`: of `localhost` as well, which RFC 8252 section 8.3 calls second best, and RFC 9700 section 2.1 allows.
+    """
     if asked == registered:
         return True
-    here, there = _LOOPBACK.fullmatch(asked), _LOOPBACK.fullmatch(registered)
+    loopback = _NAMED_LOOPBACK if named else _LOOPBACK
+    here, there = loopback.fullmatch(asked), loopback.fullmatch(registered)
     if here is None or there is None or int(here[2] or 80) > 65_535:
         return False
     return (here[1], here[3]) == (there[1], there[3])
