@@ -1,10 +1,9 @@
 """RFC 6749 section 1.3: what was approved, as it travels from the sign-in through the code to every token of the family."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import msgspec
+from msgspec import Struct
 
 from carnet.ambient import Instant
 from carnet.issuer.opaque import Opaque
@@ -17,7 +16,7 @@ Confirmation: TypeAlias = Mapping[str, str]
 """RFC 7800 section 3.1: the `cnf` of an access token, such as `{"jkt": …}`."""
 
 
-class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Approval(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a person approved for a client: the document of a refresh token, and part of that of a code."""
 
     scope: Scope
@@ -40,8 +39,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return SignIn(auth_time=self.auth_time, amr=self.amr, acr=self.acr)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class Person(Struct, frozen=True, kw_only=True):
     """The account that an authorization speaks for, and where it signed in."""
 
     subject: str
@@ -56,8 +54,7 @@ class Person:
         return OFFLINE_ACCESS in self.approval.scope
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Derived:
+class Derived(Struct, frozen=True, kw_only=True):
     """What comes of another token (RFC 8693, RFC 7521 section 4.1): an access token alone, which lives no longer."""
 
     subject: str
@@ -74,8 +71,7 @@ class Derived:
     """RFC 8693 section 2.2.1; None: the grant's answer has no such member."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redemption:
+class Redemption(Struct, frozen=True, kw_only=True):
     """The artifact that a request redeems, found and proved but not yet spent."""
 
     artifact: Artifact
@@ -86,8 +82,7 @@ class Redemption:
     """Whether it is worth nothing without the key that the request has proved to have."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authorization:
+class Authorization(Struct, frozen=True, kw_only=True):
     """What a grant has proved: the upper bound of what the request may get."""
 
     scope: Scope

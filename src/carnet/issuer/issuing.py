@@ -1,8 +1,10 @@
 """RFC 9068, OpenID Connect Core section 2, RFC 6749 section 1.5: the only place that mints tokens."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from carnet.ambient import Instant, lapsed
 from carnet.issuer.approval import Authorization, Confirmation, Derived, Person
@@ -41,8 +43,7 @@ class Minted:
     successor: Successor | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class Bounds(Struct, frozen=True, kw_only=True):
     """What the pipeline has bounded the tokens of a request to."""
 
     scope: Scope
@@ -207,7 +208,7 @@ def _rebound(person: Person, client: Client, confirmation: Confirmation | None) 
     bound = dict(confirmation) if confirmation is not None and client.public else None
     if bound == person.approval.confirmation:
         return person
-    return replace(person, approval=msgspec.structs.replace(person.approval, confirmation=bound))
+    return replace(person, approval=replace(person.approval, confirmation=bound))
 
 
 def _successor(person: Person, client: Client, desk: Desk, *, ends_at: Instant | None) -> Successor | None:

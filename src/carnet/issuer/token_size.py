@@ -5,9 +5,10 @@ A cookie takes about 4,096 bytes (RFC 6265 section 6.1), and many servers take n
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
 from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk

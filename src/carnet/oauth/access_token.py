@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
+
+from msgspec import Struct
 
 from carnet.ambient import Instant
 from carnet.jose import base64url
@@ -20,8 +21,7 @@ def roles_reference(roles: Iterable[str]) -> str:
     return base64url.text(sha256(written.encode("ascii")).digest())
 
 
-@dataclass(frozen=True, slots=True)
-class SignIn:
+class SignIn(Struct, frozen=True):
     """How a person signed in: OpenID Connect Core section 2."""
 
     auth_time: Instant
@@ -37,8 +37,7 @@ def sign_in_claims(sign_in: SignIn) -> dict[str, Any]:
     return made
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessToken:
+class AccessToken(Struct, frozen=True, kw_only=True):
     """What an access token says."""
 
     issuer: str

@@ -1,9 +1,10 @@
 """OpenID Connect Core section 2: ID tokens."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256, sha384, sha512
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from carnet.ambient import Instant
 from carnet.jose import base64url
@@ -36,8 +37,7 @@ def at_hash(access_token: str, alg: str) -> str:
     return base64url.text(digest[: len(digest) // 2])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdToken:
+class IdToken(Struct, frozen=True, kw_only=True):
     """What an ID token says."""
 
     issuer: str
