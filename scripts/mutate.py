@@ -3,8 +3,8 @@
 The checkout is never touched. Each mutant runs in a fork that ends after so much time of the processor, and only the test files
 that reach the changed line are run, those that found most so far first. What is changed: comparisons, `and`, `or` and `not` and
 their operands, arithmetic, integers, truth values, the conditions of `if`, and calls whose value nobody takes. What is left
-alone: annotations, decorators, texts. The results, and why each survivor is harmless, are in docs/explanation/mutation-
-testing.md.
+alone: annotations, decorators, texts. The results, and why each survivor is harmless, are in
+docs/explanation/mutation-testing.md.
 """
 
 import argparse
