@@ -91,32 +91,31 @@ async def test_who_asks_for_no_events_gets_none_but_those_of_the_stream_itself(r
     assert "events_requested" not in stream
 
 
-@pytest.mark.spec(SSF, "8.1.1.1", "SHOULD")
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"[]",
-        b'{"delivery": 1}',
-        b'{"delivery": {}}',
-        b'{"delivery": {"method": "urn:ietf:rfc:9999"}}',
-        b'{"delivery": {"method": "urn:ietf:rfc:8935"}}',
-        b'{"delivery": {"method": "urn:ietf:rfc:8935", "endpoint_url": "http://receiver.example/events"}}',
-        b'{"delivery": {"method": "urn:ietf:rfc:8935", "endpoint_url": "https://u:p@receiver.example/events"}}',
-        b'{"delivery": {"method": "urn:ietf:rfc:8935", "endpoint_url": "https://r.example", "authorization_header": "a\\r\\nb"}}',
-        b'{"events_requested": "all"}',
-        b'{"events_requested": [7]}',
-        b'{"events_requested": [""]}',
-        b'{"events_requested": ["a\\u0000b"]}',
-        b'{"description": 7}',
-        b'{"description": "a", "description": "b"}',
-        b'{"events_requested": [' + b",".join([b'"urn:x"'] * 101) + b"]}",
-    ],
-    ids=lambda body: body[:60].decode(),
+NO_STREAMS = (
+    b"",
+    b"[]",
+    b'{"delivery": 1}',
+    b'{"delivery": {}}',
+    b'{"delivery": {"method": "urn:ietf:rfc:9999"}}',
+    b'{"delivery": {"method": "urn:ietf:rfc:8935"}}',
+    b'{"delivery": {"method": "urn:ietf:rfc:8935", "endpoint_url": "http://receiver.example/events"}}',
+    b'{"delivery": {"method": "urn:ietf:rfc:8935", "endpoint_url": "https://u:p@receiver.example/events"}}',
+    b'{"delivery": {"method": "urn:ietf:rfc:8935", "endpoint_url": "https://r.example", "authorization_header": "a\\r\\nb"}}',
+    b'{"events_requested": "all"}',
+    b'{"events_requested": [7]}',
+    b'{"events_requested": [""]}',
+    b'{"events_requested": ["a\\u0000b"]}',
+    b'{"description": 7}',
+    b'{"description": "a", "description": "b"}',
+    b'{"events_requested": [' + b",".join([b'"urn:x"'] * 101) + b"]}",
 )
-async def test_what_cannot_be_a_stream_is_refused(receiver, body):
-    answer = await receiver.ask("POST", "/ssf/streams", content=body)
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.spec(SSF, "8.1.1.1", "SHOULD")
+async def test_what_cannot_be_a_stream_is_refused(receiver):
+    for body in NO_STREAMS:
+        answer = await receiver.ask("POST", "/ssf/streams", content=body)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request"), body
     assert (await receiver.ask("GET", "/ssf/streams")).json() == []
 
 
@@ -165,9 +164,9 @@ async def test_a_replacement_takes_away_what_it_does_not_name(receiver):
 @pytest.mark.spec(SSF, "8.1.1.3", "MUST")
 @pytest.mark.spec(SSF, "8.1.1.4", "MUST")
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
-@pytest.mark.parametrize(
-    "changes",
-    [
+async def test_what_the_transmitter_says_is_not_the_receiver_s_to_change(receiver, method):
+    stream = await receiver.create()
+    for changes in (
         {"iss": "https://other.example"},
         {"aud": "other"},
         {"events_supported": []},
@@ -176,13 +175,9 @@ async def test_a_replacement_takes_away_what_it_does_not_name(receiver):
         {"events_requested": "all"},
         {"stream_id": None},
         {"stream_id": 7},
-    ],
-    ids=str,
-)
-async def test_what_the_transmitter_says_is_not_the_receiver_s_to_change(receiver, method, changes):
-    stream = await receiver.create()
-    answer = await receiver.ask(method, "/ssf/streams", json=stream | changes)
-    assert answer.status_code == 400
+    ):
+        answer = await receiver.ask(method, "/ssf/streams", json=stream | changes)
+        assert answer.status_code == 400, changes
     read = await receiver.ask("GET", "/ssf/streams", params={"stream_id": stream["stream_id"]})
     assert read.json() == stream
 
@@ -353,37 +348,34 @@ async def test_nothing_is_told_of_a_person_who_was_removed_until_added_again(iss
     assert events.index("signal_stream.subject_removed") < events.index("signal_stream.subject_added")
 
 
+NOBODY = (
+    {"format": "email", "email": "nobody@example.com"},
+    {"format": "iss_sub", "iss": ISSUER, "sub": "nobody"},
+    {"format": "iss_sub", "iss": "https://other.example", "sub": "ann"},
+    {"format": "opaque", "id": "nobody"},
+    {"format": "phone_number", "phone_number": "+12065550123"},
+    {"format": "complex", "user": {"format": "email", "email": "ann@example.com"}, "session": {"format": "opaque"}},
+)
+
+
 @pytest.mark.spec(SSF, "9.1", "SHOULD")
 @pytest.mark.parametrize("path", ["/ssf/subjects/add", "/ssf/subjects/remove"])
-@pytest.mark.parametrize(
-    "subject",
-    [
-        {"format": "email", "email": "nobody@example.com"},
-        {"format": "iss_sub", "iss": ISSUER, "sub": "nobody"},
-        {"format": "iss_sub", "iss": "https://other.example", "sub": "ann"},
-        {"format": "opaque", "id": "nobody"},
-        {"format": "phone_number", "phone_number": "+12065550123"},
-        {"format": "complex", "user": {"format": "email", "email": "ann@example.com"}, "session": {"format": "opaque"}},
-    ],
-    ids=str,
-)
-async def test_it_is_not_said_who_is_known(issuer, receiver, path, subject):
+async def test_it_is_not_said_who_is_known(issuer, receiver, path):
     await issuer.person()
     stream = await receiver.create()
-    answer = await receiver.ask("POST", path, json={"stream_id": stream["stream_id"], "subject": subject})
-    assert (answer.status_code, answer.content) == (200 if path.endswith("add") else 204, b"")
+    for subject in NOBODY:
+        answer = await receiver.ask("POST", path, json={"stream_id": stream["stream_id"], "subject": subject})
+        assert (answer.status_code, answer.content) == (200 if path.endswith("add") else 204, b""), subject
     await end_sessions(issuer, "ann@example.com")
     assert len(await receiver.events(stream)) == 1
 
 
 @pytest.mark.spec(SSF, "8.1.3.2", "SHOULD")
-@pytest.mark.parametrize(
-    "subject", [None, "ann", {}, {"format": "email"}, {"format": "iss_sub", "iss": ISSUER}, {"format": 1}]
-)
-async def test_what_is_no_subject_identifier_is_refused(receiver, subject):
+async def test_what_is_no_subject_identifier_is_refused(receiver):
     stream = await receiver.create()
-    asked = {"stream_id": stream["stream_id"], "subject": subject}
-    assert (await receiver.ask("POST", "/ssf/subjects/remove", json=asked)).status_code == 400
+    for subject in (None, "ann", {}, {"format": "email"}, {"format": "iss_sub", "iss": ISSUER}, {"format": 1}):
+        asked = {"stream_id": stream["stream_id"], "subject": subject}
+        assert (await receiver.ask("POST", "/ssf/subjects/remove", json=asked)).status_code == 400, subject
 
 
 @pytest.mark.spec(SSF, "8.1.4", "MUST")

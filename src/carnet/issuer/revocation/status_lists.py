@@ -7,7 +7,7 @@ a minute. The bits are made of the epoch map when they are asked for, so that no
 import asyncio
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
@@ -85,7 +85,7 @@ class StatusLists:
             list_id = f"{period}-{tries // _TRIES}"
             index = int.from_bytes(self._ambient.entropy(4), "big") % SIZE
             if await self._store.status_lists.place(structs.replace(listed, list_id=list_id, index=index)):
-                return replace(token, status={"status_list": {"idx": index, "uri": self._uri(list_id)}})
+                return structs.replace(token, status={"status_list": {"idx": index, "uri": self._uri(list_id)}})
         raise AssertionError  # the last list is never full
 
     async def published(self) -> list[str]:
