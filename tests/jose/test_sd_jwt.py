@@ -371,7 +371,7 @@ def test_other_hashes_of_the_sha2_family_are_known(name, key, forge, verified):
     assert verified(handmade(forge, key, payload, NAMED), audience=VERIFIER).claims["a"] == 1
 
 
-@pytest.mark.parametrize("name", ["md5", "sha-1", "SHA-256", "", 7, None, ["sha-256"]])
+@pytest.mark.parametrize("name", ["md5", "sha-1", "SHA-256", "", 7, None, {"sha-256": 1}])
 def test_other_hashes_are_not(name, key, forge, refused):
     refused(handmade(forge, key, {"_sd_alg": name}), "unsupported", audience=VERIFIER)
 
