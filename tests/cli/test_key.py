@@ -103,3 +103,25 @@ async def test_a_rotation_waits_and_says_for_whom(tmp_path, capsys):
     caches, guards = capsys.readouterr().err.splitlines()
     assert "caches of the key set have it by" in caches
     assert guards.startswith("Not acknowledged by orders 1 and 1 more; it signs at")
+
+
+def test_keys_that_clients_have_asked_for_are_rotated_with_the_others(carnet, tmp_path):
+    (tmp_path / "more.json").write_text('{"id_token_signed_response_alg": "RS256"}')
+    carnet("client", "create", "App", "--redirect-uri", "https://app.example/cb", "--metadata", "more.json")
+    keys = {key["alg"]: key for key in carnet("key", "list", "--json").json}
+    assert {alg: (key["use"], key["state"]) for alg, key in keys.items()} == {
+        "ES256": ("sig", "signs"),
+        "RS256": ("sig", "signs"),
+    }
+    done = carnet("key", "rotate", "--no-wait", "--json").json
+    assert (done["alg"], [other["alg"] for other in done["others"]]) == ("ES256", ["RS256"])
+    assert "RS256" in carnet("key", "rotate", "--no-wait").out
+
+
+def test_keys_to_encrypt_to_are_made_when_the_settings_name_their_algorithms(carnet, tmp_path):
+    (tmp_path / "carnet.toml").write_text('encryption_algorithms = ["ECDH-ES"]\n')
+    keys = carnet("key", "list", "--config", "carnet.toml", "--json").json
+    assert sorted((key["alg"], key["use"], key["state"]) for key in keys) == [
+        ("ECDH-ES", "enc", "published"),
+        ("ES256", "sig", "signs"),
+    ]
