@@ -8,12 +8,14 @@ from wsgiref.util import setup_testing_defaults
 import httpx2
 import pytest
 from fastapi import FastAPI
+from litestar import Litestar
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from carnet.guard import MetadataError, Resource, asgi, mcp, require, wsgi
 from carnet.guard import fastapi as fastapi_guard
+from carnet.guard import litestar as litestar_guard
 from carnet.guard import starlette as starlette_guard
 from carnet.guard.mcp import MOST_BYTES
 from carnet.guard.starlette import published
@@ -250,10 +252,34 @@ async def test_frameworks_publish_by_a_route(issuer, clock):
     settings = {"issuer": issuer.issuer, "audience": FILES, "resource": RESOURCE, "ambient": clock.ambient}
     starlette = starlette_guard.Guard(transport=issuer.transport, **settings)
     fastapi = fastapi_guard.Guard(transport=issuer.transport, **settings)
-    for app in (Starlette(routes=[published(starlette)]), FastAPI(routes=[published(fastapi)])):
+    plugin = litestar_guard.Guard(transport=issuer.transport, **settings)
+    for app in (
+        Starlette(routes=[published(starlette)]),
+        FastAPI(routes=[published(fastapi)]),
+        Litestar(plugins=[plugin]),
+    ):
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="https://files.example") as client:
             answer = await client.get("/.well-known/oauth-protected-resource/mcp")
         assert answer.json()["resource"] == FILES
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["cache-control"] == "public, max-age=300"
+
+
+def test_django_publishes_by_an_entry_of_its_urls(issuer, clock):
+    settings = pytest.importorskip("django.conf").settings
+    if not settings.configured:
+        settings.configure(ALLOWED_HOSTS=["*"])
+    from django.test import RequestFactory
+
+    from carnet.guard.django import Guard
+
+    guard = Guard(issuer=issuer.issuer, audience=FILES, resource=RESOURCE, ambient=clock.ambient)
+    entry = guard.published()
+    found = entry.resolve(".well-known/oauth-protected-resource/mcp")
+    answer = found.func(RequestFactory().get("/"))
+    assert json.loads(answer.content)["resource"] == FILES
+    with pytest.raises(LookupError, match="resource"):
+        Guard(issuer=issuer.issuer, audience="files").published()
 
 
 async def test_a_guard_that_publishes_nothing_has_no_route(issuer):

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from carnet.issuer import client_directory
 from carnet.issuer.admission import AdmissionError, ClientDocuments, check
 from carnet.issuer.client_directory import LEAST, LONGEST, MOST, MOST_BYTES, PER_MINUTE, USUAL, freshness
-from carnet.issuer.clients import Registered, remove
+from carnet.issuer.clients import ClientError, Registered, change, remove
 from carnet.issuer.config import Config
 from carnet.issuer.storage.records import Client
 from carnet.jose import SigningKey, sign_jwt
@@ -514,3 +514,23 @@ async def test_a_document_client_may_push_its_request(issuer, app):
     page = await issuer.follow(await issuer.http.get("/authorize", params=pushed))
     assert "app.example" in page.text
     assert await issuer.desk.store.clients.get(CLIENT_ID) is None
+
+
+async def test_an_administrator_does_not_change_what_a_document_says(issuer, app):
+    await allow(issuer, app, resource="mail")
+    kept = await issuer.desk.store.clients.get(CLIENT_ID)
+    with pytest.raises(ClientError, match="document"):
+        await change(issuer.desk, kept, replace(kept, first_party=True), actor="test")
+
+
+async def test_the_account_page_names_the_host_of_whom_nobody_knows(issuer, app):
+    await allow(issuer, app, resource="mail")
+    assert "The App (app.example)" in (await issuer.http.get("/account")).text
+
+
+async def test_of_the_addresses_that_it_names_people_are_shown_those_at_its_own_host(issuer, app, web):
+    own = {"policy_uri": "https://app.example/privacy", "tos_uri": "https://elsewhere.example/terms"}
+    web.put(DOCUMENT | own | {"client_uri": "javascript:alert(1)", "logo_uri": "https://app.example.evil.example/x"})
+    await allow(issuer, app, resource="mail")
+    kept = await issuer.desk.store.clients.get(CLIENT_ID)
+    assert kept.metadata == {"policy_uri": "https://app.example/privacy"}

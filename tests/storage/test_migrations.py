@@ -10,7 +10,7 @@ from carnet.issuer.storage.migrations import LATEST
 from carnet.issuer.storage.ports import StorageError
 from carnet.issuer.storage.records import Event
 from carnet.issuer.storage.statements import Statement
-from carnet.testing.storage.samples import account
+from carnet.testing.storage.samples import NOW, account, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -87,4 +87,22 @@ async def test_old_lines_of_the_audit_trail_are_found_by_what_they_say(opened, m
     [(_, found)] = await node.events.list(client_id="shop", name="client.changed", actor="cli", since=event.at)
     assert found == event
     assert await node.events.sweep(before=event.at + 1) == 1
+    await node.close()
+
+
+async def test_who_takes_part_in_a_session_stays_so_when_their_table_is_made_anew(opened, monkeypatch):
+    node = opened()
+    place = next(
+        number for number, steps in enumerate(migrations.MIGRATIONS) if any("participant_next" in sql for sql in steps)
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:place])
+        patched.setattr(migrations, "LATEST", place)
+        await node.migrate()
+        await settle(node)
+        assert await node.participants.join("s1", "shop", at=NOW)
+    assert await node.migrate() == LATEST
+    assert [one.client_id for one in await node.participants.of("s1")] == ["shop"]
+    await node.sessions.end("s1", at=NOW + 1)
+    assert len(await node.participants.due(at=NOW + 1, pauses=(10,))) == 1
     await node.close()

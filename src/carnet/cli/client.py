@@ -308,8 +308,6 @@ def _registration_token(arguments: Namespace) -> int:
 
 
 def _list(arguments: Namespace) -> int:
-    from carnet.issuer.clients import PUBLIC
-
     async def work(desk: "Desk") -> "list[Client]":
         clients: list[Client] = []
         page = await desk.store.clients.list(limit=PAGE)
@@ -323,7 +321,7 @@ def _list(arguments: Namespace) -> int:
         (
             client.client_id,
             client.client_name,
-            "public" if client.token_endpoint_auth_method == PUBLIC else "confidential",
+            _kind(client),
             " ".join(client.grant_types),
         )
         for client in clients
@@ -334,6 +332,12 @@ def _list(arguments: Namespace) -> int:
         lambda: output.table(rows, ("CLIENT_ID", "NAME", "KIND", "GRANTS")),
     )
     return 0
+
+
+def _kind(client: "Client") -> str:
+    if client.from_document:
+        return "document"
+    return "public" if client.public else "confidential"
 
 
 def _show(arguments: Namespace) -> int:

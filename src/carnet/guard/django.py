@@ -13,12 +13,14 @@ from typing import Any, TypeAlias, Unpack
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse  # type: ignore[import-untyped]
+from django.urls import URLPattern, path  # type: ignore[import-untyped]
 
 from carnet.guard import wsgi
 from carnet.guard.challenge import answer
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import Asked, Requirement, require
+from carnet.guard.resource import HEADERS
 
 View: TypeAlias = Callable[..., Any]
 """A function that takes a request first; for a class, decorate with `method_decorator(guard.require(…), name="dispatch")`."""
@@ -62,6 +64,21 @@ class Guard(wsgi.Guard):
         if getattr(response, "streaming", False) and not response.is_async:
             response.streaming_content = self.held(response.streaming_content, request.META, requirement)
         return response
+
+    def published(self) -> URLPattern:
+        """RFC 9728: the entry of `urlpatterns` at the root that publishes what the setting `resource` says.
+
+        Raises:
+            LookupError: the guard has no such setting.
+        """
+        published = self.checkpoint.published
+        if published is None:
+            raise LookupError("The guard publishes nothing: give it the setting resource.")
+
+        def publish(_: HttpRequest) -> HttpResponse:
+            return HttpResponse(published.document, headers=dict(HEADERS))
+
+        return path(published.path.removeprefix("/"), publish)
 
     def principal(self, request: HttpRequest) -> Principal:
         """Whom an admitted request speaks for; raises LookupError where the view has no requirement."""

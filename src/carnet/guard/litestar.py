@@ -12,7 +12,7 @@ app = Litestar([orders], plugins=[guard])
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, Unpack
 
-from litestar import Response, WebSocket
+from litestar import Response, WebSocket, get
 from litestar.config.app import AppConfig
 from litestar.connection import ASGIConnection
 from litestar.exceptions import WebSocketException
@@ -25,6 +25,7 @@ from carnet.guard.held_answer import LongAnswers
 from carnet.guard.principal import Principal
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import Asked, require
+from carnet.guard.resource import HEADERS
 
 Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
@@ -37,6 +38,14 @@ class Guard(asgi.Guard, InitPlugin):
         app_config.lifespan.append(self.lifespan)
         app_config.middleware.append(LongAnswers)  # type: ignore[arg-type]  # typed dictionaries there
         app_config.exception_handlers[RefusedRequestError] = _respond
+        published = self.checkpoint.published
+        if published is not None:  # RFC 9728
+
+            @get(published.path, include_in_schema=False, sync_to_thread=False)
+            def publish() -> Response[bytes]:
+                return Response(published.document, headers=dict(HEADERS), media_type="application/json")
+
+            app_config.route_handlers.append(publish)
         return app_config
 
     def require(self, **asked: Unpack[Asked]) -> Callable[[Connection, BaseRouteHandler], Awaitable[None]]:

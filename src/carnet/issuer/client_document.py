@@ -77,7 +77,7 @@ def described(
         "from_document": True,
         "created_at": at,
         "updated_at": at,
-        "metadata": {name: value for name, value in msgspec.to_builtins(about).items() if name in given},
+        "metadata": _told(about, given, client_id),
     }
     try:
         return validated(Client(**members), config)
@@ -91,6 +91,16 @@ def only_here(uris: tuple[str, ...]) -> bool:
     Anybody who runs a program there can take the answer, in the name of whichever client has published such a document.
     """
     return all(urlsplit(uri).scheme != "https" for uri in uris)
+
+
+def _told(about: About, given: dict[str, Any], client_id: str) -> dict[str, Any]:
+    """What it says besides; of addresses, which people may be shown, those at the client_id's own host."""
+    said = {name: value for name, value in msgspec.to_builtins(about).items() if name in given}
+    return {
+        name: value
+        for name, value in said.items()
+        if not name.endswith("_uri") or value.startswith(f"https://{host_of(client_id)}/")
+    }
 
 
 def _grant_types(given: dict[str, Any]) -> tuple[str, ...]:

@@ -215,6 +215,8 @@ async def change(desk: Desk, before: Client, after: Client, *, actor: str) -> Cl
         StaleError: it was changed meanwhile.
     """
     _refuse_declared(desk, before.client_id, actor)
+    if before.from_document:
+        raise ClientError("What this client is stands in the document at its client_id: it is changed there.")
     changed = validated(
         replace(
             after,

@@ -6,6 +6,7 @@ from urllib.parse import urlencode, urlsplit
 from carnet.ambient import Instant
 from carnet.issuer.desk import Desk
 from carnet.issuer.storage.records import Client
+from carnet.oauth.client_id import host_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,13 @@ async def apps_of(desk: Desk, subject: str) -> list[App]:
         client = await desk.store.clients.get(app.client_id)
         if client is not None:
             start = _start(client, desk)
-            named.append(App(app.client_id, client.client_name, app.scope, app.since, app.tokens, start))
+            named.append(App(app.client_id, _name(client), app.scope, app.since, app.tokens, start))
     return sorted(named, key=lambda app: (app.name.casefold(), app.client_id))
+
+
+def _name(client: Client) -> str:
+    """Of one that nobody has registered the host is what is certain."""
+    return f"{client.client_name} ({host_of(client.client_id)})" if client.from_document else client.client_name
 
 
 def _start(client: Client, desk: Desk) -> str | None:
