@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from carnet.testing.running import RunningIssuer, running_issuer
 
@@ -135,6 +135,20 @@ def test_it_signs_in_reads_userinfo_refreshes_asks_silently_and_signs_out(issuer
     assert said(page) == "ErrorResponse: login_required"
 
 
+def hold_two(context: BrowserContext, url: str) -> None:
+    """Let the first request to a URL wait for the second, so that both are made before either is answered."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+        if len(held) == 2:
+            held[0].continue_()
+        if len(held) > 1:
+            route.continue_()
+
+    context.route(url, hold)
+
+
 @pytest.mark.parametrize(
     "options", [("--refresh-retry-window", "10"), ("--dpop-bound",)], ids=["with a window", "bound"]
 )
@@ -143,7 +157,8 @@ def test_two_tabs_that_refresh_at_the_same_moment_stay_signed_in(issuer, app, co
     one = app.open(context)
     sign_in(one)
     other = app.open(context)
-    for page in (one, other):  # neither waits for the other: the clicks return before the requests are answered
+    hold_two(context, f"{issuer.url}/token")
+    for page in (one, other):
         press(page, "Refresh")
     assert {said(one)[:10], said(other)[:10]} == {"refreshed "}
     press(other, "Refresh")

@@ -26,6 +26,8 @@ KINDS = {
     "public with a window": WINDOW,
 }
 """Kinds of clients, and the window that each has."""
+SETTINGS = {"confidential without a window": 0, "public with a window": WINDOW}
+"""What those are registered with that do not have the window that comes of itself."""
 FORGIVING = [kind for kind, window in KINDS.items() if window]
 
 

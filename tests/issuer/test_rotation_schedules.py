@@ -16,11 +16,10 @@ import pytest
 from carnet.ambient import Ambient
 from carnet.issuer.app import create_app
 from carnet.issuer.config import Config
-from carnet.issuer.rotation import WINDOW
 from carnet.testing import Clock
 
 from .conftest import ISSUER, App, Issuer
-from .schedules import FORGIVING, HONEST_PAUSES, KINDS, PAUSES, REFUSED, Request, Schedule
+from .schedules import FORGIVING, HONEST_PAUSES, KINDS, PAUSES, REFUSED, SETTINGS, Request, Schedule
 from .test_dpop import Holder
 
 pytestmark = pytest.mark.anyio
@@ -103,12 +102,11 @@ class Party:
 async def parties(issuer: Issuer) -> dict[str, Party]:
     """A client of each kind."""
     made = {}
-    for kind, window in KINDS.items():
-        public = not kind.startswith("confidential")
-        bound = kind == "bound"
+    for kind in KINDS:
+        public, bound = not kind.startswith("confidential"), kind == "bound"
         app = await issuer.register(
             token_endpoint_auth_method="none" if public else "client_secret_basic",
-            refresh_retry_window=None if window == (WINDOW if bound or not public else 0) else window,
+            refresh_retry_window=SETTINGS.get(kind),
             scope="openid offline_access",
         )
         stranger = app if bound else await issuer.register()
