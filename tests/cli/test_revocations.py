@@ -5,7 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from msgspec.structs import replace
 
+from carnet.cli import revocations
+from carnet.issuer.storage.records import FeedListener, FeedReport
 from carnet.testing.running import running_issuer
 
 
@@ -54,3 +57,20 @@ def test_wrong_use_exits_2_with_one_line(carnet, argv, sentence):
     done = carnet(*argv)
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
     assert sentence in done.err
+
+
+def test_who_listens_is_said_when_it_changes():
+    one = FeedListener(name="orders 1", since=5, told_at=9, behind=0, lacks=0)
+    report = FeedReport(node="n1", told_at=9, listeners=(one,))
+    seen, new = revocations.changed({}, [report])
+    assert [(line["name"], line["behind"], line["gone"]) for line in new] == [("orders 1", 0, False)]
+    seen, later = revocations.changed(seen, [replace(report, listeners=(replace(one, told_at=14),))])
+    assert later == [], "the time alone is no news"
+    relay = replace(one, name="relay 1", guards=40, behind=None, lacks=1)
+    seen, more = revocations.changed(seen, [replace(report, listeners=(replace(one, behind=2), relay))])
+    assert [revocations._described(line) for line in more] == [
+        "orders 1: 2 behind, holds all keys, at node n1",
+        "relay 1: follows another stream, lacks 1 keys, for 40, at node n1",
+    ]
+    _, gone = revocations.changed(seen, [])
+    assert [revocations._described(line) for line in gone] == ["orders 1 is gone", "relay 1 is gone"]

@@ -30,7 +30,9 @@ class Live:
     def __init__(self, data):
         self.stack = ExitStack()
         self.data = data
-        self.issuer = self.stack.enter_context(running_issuer(data))
+        self.settings = ("--config", str(data / "carnet.toml"))
+        (data / "carnet.toml").write_text("[lifetimes]\nkey_publication = 1\n")
+        self.issuer = self.stack.enter_context(running_issuer(data, options=self.settings))
         registered = ("--public", "--first-party", "--redirect-uri", CALLBACK, "--audience", "orders")
         self.client_id = self.issuer.command("client", "create", "Shop", *registered)["client_id"]
 
@@ -71,7 +73,9 @@ class Live:
         self.issuer.process.wait()
 
     def restart(self):
-        self.issuer = self.stack.enter_context(running_issuer(self.data, port=urlsplit(self.url).port))
+        self.issuer = self.stack.enter_context(
+            running_issuer(self.data, port=urlsplit(self.url).port, options=self.settings)
+        )
 
 
 class Guarded:
@@ -231,6 +235,17 @@ async def test_a_relay_that_delays_is_of_no_use_however_steadily_it_speaks(live,
         await guard.until(token, "revoked")
         assert guard.checkpoint.feed.sequence > heard
         assert guard.checkpoint.feed.staleness(monotonic=time.monotonic()) > 30
+
+
+async def test_a_new_key_signs_once_the_guards_that_listen_have_fetched_it(live, guarded):
+    guard = guarded(name="orders 1")
+    await guard.until(live.token("keys@example.com"), None)
+    rotated = await asyncio.to_thread(live.issuer.command, "key", "rotate", *live.settings)
+    assert rotated["state"] == "signs"
+    assert rotated["signs_from"] > rotated["created_at"] + 1, "it has waited for them"
+    source = guard.checkpoint.source
+    assert source.held().get(rotated["kid"]) is not None
+    assert list(source._machine._unknown) == [rotated["kid"]], "told by the feed, before any token"
 
 
 async def test_an_issuer_that_was_killed_loses_nothing_and_guards_take_the_feed_up_again(live, guarded):

@@ -2,11 +2,11 @@
 
 import asyncio
 from argparse import Namespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from carnet.ambient import SYSTEM
-from carnet.cli import output
-from carnet.cli.deployment import at_store, subcommand
+from carnet.cli import output, settings
+from carnet.cli.deployment import at_store, one_line, opened_store, subcommand
 from carnet.cli.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
@@ -15,9 +15,14 @@ if TYPE_CHECKING:
     from carnet.feed.roster import Introduction
     from carnet.issuer.config import Config
     from carnet.issuer.storage.ports import Store
-    from carnet.issuer.storage.records import Revocation, Stream
+    from carnet.issuer.storage.records import FeedListener, FeedReport, Revocation, Stream
+
+Seat: TypeAlias = tuple[str, str]
+"""A node, and the name of one that listens there."""
 
 _PAGE = 1_000
+_LOOK_AGAIN = 5.0
+_SHOWN = ("since", "told_at", "behind", "lacks", "guards")
 
 
 def add(subparsers: Any) -> None:
@@ -35,10 +40,13 @@ def add(subparsers: Any) -> None:
         "`carnet revocations list` shows which mark stands for what.",
     )
     output.add_json_option(tail)
-    tail.add_argument(
-        "--issuer", metavar="URL", default="http://127.0.0.1:8080", help="the issuer's URL (default: %(default)s)"
-    )
+    settings.add_storage_options(tail)
     tail.add_argument("--relay", metavar="URL", help="a relay to follow in its place")
+    tail.add_argument(
+        "--guards",
+        action="store_true",
+        help="show who listens to any node, too, and how far behind each is: from the deployment's own database",
+    )
     tail.set_defaults(run=_tail)
 
 
@@ -132,12 +140,66 @@ def _tail(arguments: Namespace) -> int:
 
     from carnet.guard.metadata import MetadataError
 
+    config = settings.load(arguments) if arguments.guards else None
+    arguments.issuer = arguments.issuer or (config.issuer if config is not None else "http://127.0.0.1:8080")
     logging.basicConfig(format="carnet: %(message)s", level=logging.WARNING)  # why nothing comes, on standard error
     try:
-        asyncio.run(_follow(arguments))
+        with one_line():
+            asyncio.run(_tail_both(arguments, config))
     except MetadataError as error:
         raise UsageError(str(error)) from None
     raise CommandError("the feed is not followed any more.")
+
+
+async def _tail_both(arguments: Namespace, config: "Config | None") -> None:
+    if config is None:
+        await _follow(arguments)
+        return
+    async with opened_store(config) as store:
+        await asyncio.gather(_follow(arguments), _watch(arguments, store))
+
+
+async def _watch(arguments: Namespace, store: "Store") -> None:
+    from carnet.issuer.acknowledgement import LIVE
+
+    seen: dict[Seat, FeedListener] = {}
+    while True:
+        at = SYSTEM.now()
+        seen, documents = changed(seen, await store.feed_reports.list(since=at - LIVE))
+        for document in documents:
+            output.show(arguments, document, f"{output.date(at)}  {'':>8}  guard      {_described(document)}")
+        await asyncio.sleep(_LOOK_AGAIN)
+
+
+def changed(
+    seen: "dict[Seat, FeedListener]", reports: "list[FeedReport]"
+) -> "tuple[dict[Seat, FeedListener], list[dict[str, Any]]]":
+    """Those that listen now, and what there is to be said of those that are new, others than before, or gone."""
+    # Of several of one name that which lacks most, which comes first in the report.
+    now = {(report.node, listener.name): listener for report in reports for listener in reversed(report.listeners)}
+
+    def told(listener: "FeedListener | None") -> Any:
+        return listener and (listener.behind, listener.lacks, listener.guards)
+
+    documents = [
+        {"is": "guard", "node": seat[0], "name": seat[1], "gone": seat not in now}
+        | {name: getattr(now.get(seat, seen.get(seat)), name) for name in _SHOWN}
+        for seat in sorted({*seen, *now})
+        if told(now.get(seat)) != told(seen.get(seat))
+    ]
+    return now, documents
+
+
+def _described(document: dict[str, Any]) -> str:
+    name, behind, lacks = document["name"] or "without a name", document["behind"], document["lacks"]
+    if document["gone"]:
+        return f"{name} is gone"
+    words = ["follows another stream" if behind is None else f"{behind} behind" if behind else "up to date"]
+    if lacks is not None:
+        words.append(f"lacks {lacks} keys" if lacks else "holds all keys")
+    if document["guards"] > 1:
+        words.append(f"for {document['guards']}")
+    return f"{name}: {', '.join(words)}, at node {document['node']}"
 
 
 async def _follow(arguments: Namespace) -> None:
