@@ -111,7 +111,7 @@ async def interleave(first, second, *, step, watcher):
 
 async def begin(store, watcher):
     await watcher.execute(
-        "TRUNCATE participant, account, client, session, consent, family, artifact, replay, revocation, unpublished"
+        "TRUNCATE account, client, session, consent, family, artifact, replay, revocation, unpublished CASCADE"
     )
     await settle(store)
     await store.clients.add(client("office"))
