@@ -6,10 +6,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from msgspec import structs
 
 from carnet.issuer.accounts import people
 from carnet.issuer.admin_api import RESOURCES
 from carnet.issuer.config import Config
+from carnet.issuer.token_policies import ASSERTION
+from carnet.jose import SigningKey
 
 pytestmark = pytest.mark.anyio
 
@@ -339,6 +342,43 @@ async def test_nobody_gives_a_client_more_of_the_admin_api_than_they_have(issuer
     assert (
         await weak("PATCH", f"/clients/{plain['client_id']}", {"scope": "admin:keys.write"}, match="*")
     ).status_code == 403
+
+
+STRANGER = "https://stranger.example"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {
+            "grant_types": [ASSERTION],
+            "assertion_issuers": [
+                {"issuer": STRANGER, "jwks": {"keys": [SigningKey.generate("ES256").public().to_jwk()]}}
+            ],
+        },
+        {"first_party": True, "redirect_uris": [f"{STRANGER}/callback"]},
+        {"redirect_uris": [f"{STRANGER}/callback"]},
+    ],
+    ids=["assertions", "silent", "remembered"],
+)
+async def test_nor_by_a_client_that_gets_the_tokens_of_administrators(issuer, more):
+    """Rule O20: it needs no role of its own: theirs counts."""
+    weak = await robot(issuer, "admin:clients.write admin:clients.read")
+    body = {"client_name": "P", "audiences": [API], "scope": "admin:accounts.read admin:clients.read"} | more
+    refused = await weak("POST", "/clients", body)
+    assert (refused.status_code, refused.json()["error"]) == (403, "insufficient_scope")
+    there = await issuer.register(scope="openid admin:accounts.read", audiences=(API,), first_party=False)
+    moved = await weak("PATCH", f"/clients/{there.client_id}", {"redirect_uris": [f"{STRANGER}/x"]}, match="*")
+    assert (moved.status_code, moved.json()["error"]) == (403, "insufficient_scope")
+    await weak.good("POST", "/clients", body | {"scope": "admin:clients.read"})
+
+
+async def test_scope_values_that_clients_have_without_asking_count_among_what_they_are_given(issuer):
+    weak = await robot(issuer, "admin:clients.write")
+    config = structs.replace(issuer.desk.config, scopes=("openid", "admin:keys.write"))
+    object.__setattr__(issuer.desk, "config", config)
+    body = {"client_name": "P", "redirect_uris": [f"{STRANGER}/callback"], "audiences": [API]}
+    assert (await weak("POST", "/clients", body)).status_code == 403
 
 
 async def test_scope_values_claims_and_audiences_are_defined_and_count_at_once(issuer, api):
