@@ -228,6 +228,7 @@ def test_an_unknown_enc_cannot_be_allowed_or_used():
         (lambda header: header.update(alg="none"), AlgorithmNotAllowedError),
         (lambda header: header.update(alg="dir"), AlgorithmNotAllowedError),
         (lambda header: header.update(alg=1), MalformedError),
+        (lambda header: header.update(cty=1), MalformedError),
         (lambda header: header.pop("alg"), MalformedError),
         (lambda header: header.update(enc="a128gcm"), AlgorithmNotAllowedError),
         (lambda header: header.update(enc=1), MalformedError),

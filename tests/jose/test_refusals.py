@@ -389,6 +389,12 @@ def test_j17_a_type_is_a_string(typ, key, verifier_for, forge):
     assert refusal(verifier_for(key, typ=("at+jwt", None)), forge(null, good(), key)) == "malformed"
 
 
+@pytest.mark.parametrize("cty", [7, ["JWT"], {"JWT": 1}, True, None])
+def test_j17_the_type_of_the_content_is_a_string(cty, key, verifier_for, forge):
+    header = {"alg": "ES256", "kid": key.kid, "typ": "at+jwt", "cty": cty}
+    assert refusal(verifier_for(key), forge(json.dumps(header).encode(), good(), key)) == "malformed"
+
+
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"])
 @pytest.mark.spec("RFC 8725bis", "3.11", "MUST")
 def test_j17_a_type_is_a_media_type_without_regard_to_case_and_its_prefix_is_optional(typ, key, verifier_for, forge):

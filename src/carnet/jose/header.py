@@ -64,8 +64,8 @@ def check_header(header: Mapping[str, Any], protected: Mapping[str, Any], *, und
             raise MalformedError("The header's 'kid' is not a string (RFC 7515 section 4.1.4).")
         if not (0 < len(kid) <= MAX_KID_LENGTH and kid.isascii() and kid.isprintable()):
             raise MalformedError(f"The header's 'kid' has other than 1 to {MAX_KID_LENGTH} printable ASCII characters.")
-    if "typ" in header and not isinstance(header["typ"], str):
-        raise MalformedError("The header's 'typ' is not a string (RFC 7515 section 4.1.9).")
+    if not isinstance(header.get("typ", ""), str) or not isinstance(header.get("cty", ""), str):
+        raise MalformedError("The header's 'typ' or 'cty' is not a string (RFC 7515 sections 4.1.9 and 4.1.10).")
     if "crit" in header:
         _check_critical(header, protected, understood)
     if "b64" in header and "b64" not in protected.get("crit", ()):
