@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 SHELL := /bin/bash
 
-.PHONY: help demo test lint types elsewhere schedules bench fuzz model lock mutate coverage docs system clean
+.PHONY: help demo test lint types elsewhere schedules bench explore fuzz model lock mutate coverage docs system clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ fuzz: $(VENV)/fuzz.stamp  ## feed the token core with made-up input for five min
 
 model: $(VENV)/test.stamp  ## run the revocation feed against its model, 100,000 times by chance
 	@nice python tests/properties/test_feed.py $(ARGS)
+
+explore: $(VENV)/test.stamp  ## send an issuer a hundred thousand requests that are made out of its description
+	@nice python tests/fuzz/explore_api.py $(ARGS)
 
 mutate: $(VENV)/test.stamp  ## change the code of MODULES bit by bit and see whether a test notices
 	@nice python scripts/mutate.py $(MODULES) $(ARGS)

@@ -27,6 +27,8 @@ from carnet.jose.strict_json import parse_object
 from carnet.oauth import pkce
 from carnet.testing import Clock
 
+from .described import check
+
 ISSUER = "http://127.0.0.1:8080"
 REDIRECT_URI = "https://app.example/callback"
 PASSWORD = "ochre lantern under tidal glass"
@@ -204,10 +206,20 @@ async def issuer(config) -> AsyncIterator[Issuer]:
     clock = Clock()
     app = create_app(config, clock.ambient, secret=b"s" * 43)
     transport = httpx2.ASGITransport(app)
+
+    async def described(response: httpx2.Response) -> None:
+        """Each answer of each test is one that `/api/openapi.json` describes."""
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            await response.aread()
+            check(response, config, app.state.desk.endpoints)
+
+    hooks = {"response": [described]}
     async with (
         app.router.lifespan_context(app),
-        httpx2.AsyncClient(transport=transport, base_url=ISSUER, headers={"Accept": "text/html"}) as http,
-        httpx2.AsyncClient(transport=transport, base_url=ISSUER) as direct,
+        httpx2.AsyncClient(
+            transport=transport, base_url=ISSUER, headers={"Accept": "text/html"}, event_hooks=hooks
+        ) as http,
+        httpx2.AsyncClient(transport=transport, base_url=ISSUER, event_hooks=hooks) as direct,
     ):
         yield Issuer(app, clock, http, direct)
 

@@ -134,7 +134,7 @@ class Definitions:
     """The catalogue, read again every few seconds."""
 
     def __init__(self, config: Config, stored: ports.Definitions, ambient: Ambient) -> None:
-        self._settings = config.define.all
+        self._settings = () if config.define is None else config.define.all
         self._stored = stored
         self._ambient = ambient
         self._read_at = 0.0

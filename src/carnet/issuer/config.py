@@ -102,7 +102,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Characters: a cookie takes no more. Longer access tokens only name their roles (`token_size.py`)."""
     clients: tuple[dict[str, Any], ...] = ()
     """Registrations (RFC 7591 section 2): those are registered at the start, and nothing else changes them."""
-    define: Defined = Defined()
+    define: Defined | None = None
     """Scope values, claims and audiences (`definition.py`); further ones are in the store."""
     lifetimes: Lifetimes = Lifetimes()
 

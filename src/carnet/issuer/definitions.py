@@ -108,6 +108,8 @@ def check(definition: Definition, catalogue: Catalogue) -> None:
 
 def check_settings(config: Config) -> None:
     """Raises ConfigError: a definition in the settings cannot be accepted."""
+    if config.define is None:
+        return
     names = [(one.kind, one.name) for one in config.define.all]
     for kind, name in names:
         if names.count((kind, name)) > 1:

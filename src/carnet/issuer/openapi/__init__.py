@@ -11,7 +11,8 @@ from carnet.issuer.openapi.administration import admin_operations, admin_schemas
 from carnet.issuer.openapi.protocol import PROTOCOL, SCHEMAS, page_operation
 from carnet.issuer.openapi.signals import SIGNAL_SCHEMAS, SIGNALS
 
-_PROGRAMS = PROTOCOL | SIGNALS
+PROGRAMS = PROTOCOL | SIGNALS
+"""What programs use beside the admin API."""
 
 Served = tuple[tuple[str, str], ...]
 """Paths in Starlette's syntax, each with a method."""
@@ -28,7 +29,7 @@ def _description(issuer: str, served: Served) -> dict[str, Any]:
     administration = admin_operations()
     paths: dict[str, dict[str, Any]] = {}
     for path, method in served:
-        operation = administration.get((path, method)) or _PROGRAMS.get((path, method)) or page_operation(path, method)
+        operation = administration.get((path, method)) or PROGRAMS.get((path, method)) or page_operation(path, method)
         paths.setdefault(written(path), {})[method.lower()] = operation
     return {
         "openapi": "3.1.1",
