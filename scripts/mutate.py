@@ -1,7 +1,6 @@
 """Change one thing at a time in a copy of a module and see whether a test notices: `scripts/mutate.py jose/jwt jose/claims`.
 
-The checkout is never touched. Each mutant runs in a fork that ends after so much time of the processor, and only the test files
-that reach the changed line are run, those that found most so far first. What is changed: comparisons, `and`, `or` and `not` and
+The checkout is never touched. Each mutant runs in a fork that ends at a deadline, and only the test files that reach the changed line are run, those that found most so far first. What is changed: comparisons, `and`, `or` and `not` and
 their operands, arithmetic, integers, truth values, the conditions of `if`, and calls whose value nobody takes. What is left
 alone: annotations, decorators, texts. The results, and why each survivor is harmless, are in
 docs/explanation/mutation-testing.md.
@@ -146,20 +145,19 @@ class TestFile:
 
     path: Path
     seconds: float
+    """Of the processor."""
     lines: dict[str, set[int]]
     """The lines that it reaches, by source file."""
 
 
 def _fork(copy: Path, test: Path, deadline: float, measured: Path | None = None) -> bool:
-    """Whether that test file passes over the copy as it is now, in `deadline` seconds of the processor's time."""
+    """Whether that test file passes over the copy as it is now."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     status = 1
     try:
-        # Both end the process: nothing catches them. On a busy machine the clock runs on while the process waits.
-        signal.setitimer(signal.ITIMER_PROF, deadline)
-        signal.setitimer(signal.ITIMER_REAL, 20 * deadline)
+        signal.setitimer(signal.ITIMER_REAL, deadline)  # ends the process: nothing catches it
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
@@ -211,7 +209,7 @@ def _mutate(source: Path, copy: Path, tests: list[TestFile]) -> tuple[int, int]:
         # The later lines of a statement are not always recorded: then whatever loads the module is run.
         reaching = [test for test in loading if mutation.line in test.lines[str(source)]] or loading
         for test in sorted(reaching, key=lambda test: (-found[test.path], test.seconds)):
-            if not _fork(copy, test.path, 5 + 5 * test.seconds):
+            if not _fork(copy, test.path, 20 + 20 * test.seconds):  # on a busy machine the clock runs on while it waits
                 found[test.path] += 1
                 break
         else:
