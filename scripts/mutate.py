@@ -1,9 +1,9 @@
 """Change one thing at a time in a copy of a module and see whether a test notices: `scripts/mutate.py jose/jwt jose/claims`.
 
-The checkout is never touched. Each mutant runs in a fork that ends at a deadline, and only the test files that reach the changed line are run, those that found most so far first. What is changed: comparisons, `and`, `or` and `not` and
-their operands, arithmetic, integers, truth values, the conditions of `if`, and calls whose value nobody takes. What is left
-alone: annotations, decorators, texts. The results, and why each survivor is harmless, are in
-docs/explanation/mutation-testing.md.
+The checkout is never touched. Each mutant runs in a fork that ends at a deadline, and only the test files that reach the changed
+line are run, those that found most so far first. What is changed: comparisons, `and`, `or` and `not` and their operands,
+arithmetic, integers, truth values, the conditions of `if`, and calls whose value nobody takes. What is left alone: annotations,
+decorators, texts. The results, and why each survivor is harmless, are in docs/explanation/mutation-testing.md.
 """
 
 import argparse
