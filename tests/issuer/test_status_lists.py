@@ -1,5 +1,6 @@
 """Token Status List (draft-ietf-oauth-status-list-21): what is taken back shows in the list, as another implementation reads it."""
 
+import asyncio
 import zlib
 
 import pytest
@@ -152,3 +153,35 @@ def test_bits_are_where_another_implementation_looks_for_them(places):
     assert len(read) == SIZE
     assert all(read[place] == INVALID for place in places)
     assert sum(byte.bit_count() for byte in read.lst) == len(places)
+
+
+async def test_what_strangers_ask_costs_no_more_than_one_look_at_the_store_for_a_while(issuer, app, monkeypatch):
+    """It looks at all places: whoever asks a hundred times a second must not keep the revocation feed waiting."""
+    await app.tokens()
+    store, looks = issuer.desk.store.status_lists, 0
+    published = store.published
+
+    async def counted(**when):
+        nonlocal looks
+        looks += 1
+        return await published(**when)
+
+    monkeypatch.setattr(store, "published", counted)
+    asked = [(await issuer.direct.get("/status-lists")).json()["status_lists"] for _ in range(20)]
+    assert (looks, len(asked[0])) == (1, 1)
+    assert asked == [asked[0]] * 20
+    await asyncio.gather(*(issuer.direct.get("/status-lists") for _ in range(20)))
+    assert looks == 1
+    issuer.clock.advance(AGE)
+    await issuer.direct.get("/status-lists")
+    assert looks == 2
+
+
+async def test_lists_that_nobody_asks_for_any_more_are_not_remembered(issuer, app):
+    for _ in range(3):
+        await app.tokens()
+        uri = (await issuer.direct.get("/status-lists")).json()["status_lists"][-1]
+        assert (await issuer.direct.get(uri)).status_code == 200
+        assert len(issuer.desk.status_lists._made) == 1
+        issuer.clock.advance(PERIOD + EXPIRY)
+        await issuer.sign_in()

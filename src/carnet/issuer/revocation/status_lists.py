@@ -34,7 +34,7 @@ TTL: Final = 60
 EXPIRY: Final = 180
 """Section 5.1, `exp`: seconds after which a list says nothing any more."""
 AGE: Final = 5.0
-"""Seconds for which a list that was made serves whoever asks."""
+"""Seconds for which a list that was made, and the list of lists, serve whoever asks."""
 
 _TRIES = 4
 """Random places that are tried in a list before it is taken to be full, and another one is begun."""
@@ -45,6 +45,13 @@ class _Made:
     token: str
     at: float
     """The monotonic clock when it was begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    uris: list[str]
+    at: float
+    """As of `_Made`."""
 
 
 def compressed(places: Iterable[int], size: int = SIZE) -> bytes:
@@ -64,6 +71,7 @@ class StatusLists:
         self._keyring = keyring
         self._ambient = ambient
         self._made: dict[str, _Made] = {}
+        self._published: _Published | None = None
         self._making = asyncio.Lock()
 
     async def with_place(self, token: AccessToken, kid: str) -> AccessToken:
@@ -89,8 +97,13 @@ class StatusLists:
         raise AssertionError  # the last list is never full
 
     async def published(self) -> list[str]:
-        """Section 9.3: the URIs of all lists."""
-        return [self._uri(list_id) for list_id in await self._store.status_lists.published(at=self._ambient.now())]
+        """Section 9.3: the URIs of all lists; those who ask at the same time, or soon after, share one look at them."""
+        async with self._making:
+            known, monotonic = self._published, self._ambient.monotonic()
+            if known is None or monotonic - known.at >= AGE:
+                lists = await self._store.status_lists.published(at=self._ambient.now())
+                known = self._published = _Published([self._uri(list_id) for list_id in lists], monotonic)
+            return known.uris
 
     async def signed(self, list_id: str) -> str | None:
         """Section 5.1: a list; those who ask at the same time, or soon after, get the same one. None: there is none."""
@@ -104,6 +117,7 @@ class StatusLists:
                 self._made.pop(list_id, None)
                 return None
             token = await self._sign(list_id, places, at=at)
+            self._made = {known: made for known, made in self._made.items() if monotonic - made.at < AGE}
             self._made[list_id] = _Made(token, monotonic)
             return token
 
