@@ -357,6 +357,21 @@ async def test_all_that_wait_for_one_document_share_one_fetch(issuer, app, web):
     assert len(web.asked) == 1
 
 
+async def test_all_that_wait_for_a_document_share_its_failure_too(issuer, app, web):
+    web.pages.clear()
+    answers = await asyncio.gather(*(app.authorize(resource="mail") for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {400}
+    assert len(web.asked) == 1
+    await turned_away(issuer, app, resource="mail")
+    assert len(web.asked) == 2
+
+
+async def test_nobody_waits_while_as_many_documents_are_fetched_as_may_be(issuer, app, web, monkeypatch):
+    monkeypatch.setattr(issuer.desk.directory, "_places", asyncio.Semaphore(0))
+    await turned_away(issuer, app, resource="mail")
+    assert web.asked == []
+
+
 async def test_a_host_is_asked_so_often_in_a_minute_and_no_more(issuer, app, web):
     for number in range(PER_MINUTE + 5):
         await turned_away(issuer, app, client_id=f"https://app.example/{number}.json")
@@ -472,6 +487,21 @@ async def test_a_host_that_is_away_signs_nobody_out_but_lets_nobody_new_in(issue
     await turned_away(issuer, app, resource="mail")
 
 
+async def test_while_its_host_is_away_a_client_has_no_more_than_the_settings_give_by_now(
+    issuer, app, web, claims, monkeypatch
+):
+    tokens = await allow(issuer, app, resource="mail", scope="openid files:read offline_access")
+    setting = ClientDocuments(hosts=("*",), scopes=("openid", "offline_access"), audiences=("other",))
+    monkeypatch.setattr(issuer.desk.directory, "_config", replace(issuer.desk.config, client_documents=setting))
+    web.pages.clear()
+    issuer.clock.advance(USUAL)
+    assert (await app.refresh(tokens["refresh_token"])).json()["error"] == "invalid_target"
+    setting = replace(setting, audiences=("mail",))
+    monkeypatch.setattr(issuer.desk.directory, "_config", replace(issuer.desk.config, client_documents=setting))
+    refreshed = (await app.refresh(tokens["refresh_token"])).json()
+    assert claims(refreshed["access_token"])["scope"] == "openid offline_access"
+
+
 @pytest.mark.spec(DRAFT, "6.3", "SHOULD")
 async def test_what_a_document_takes_back_is_gone_and_what_it_adds_must_be_allowed(issuer, app, web):
     await allow(issuer, app, resource="mail", scope="openid")
@@ -534,3 +564,14 @@ async def test_of_the_addresses_that_it_names_people_are_shown_those_at_its_own_
     await allow(issuer, app, resource="mail")
     kept = await issuer.desk.store.clients.get(CLIENT_ID)
     assert kept.metadata == {"policy_uri": "https://app.example/privacy"}
+
+
+@pytest.mark.spec("OpenID Connect Core", "11", "MUST")
+async def test_offline_access_that_it_may_not_have_is_ignored_and_costs_it_nothing(
+    issuer, app, web, claims, monkeypatch
+):
+    """Apps add it wherever discovery has it."""
+    setting = ClientDocuments(hosts=("*",), scopes=("files:read",), audiences=("mail",))
+    monkeypatch.setattr(issuer.desk.directory, "_config", replace(issuer.desk.config, client_documents=setting))
+    tokens = await allow(issuer, app, resource="mail", scope="files:read offline_access")
+    assert claims(tokens["access_token"])["scope"] == "files:read"

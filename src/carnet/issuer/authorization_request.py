@@ -178,13 +178,14 @@ def _code_challenge(parameters: Parameters, asked: Scope, client: Client) -> str
 def asked_scope(parameters: Parameters, client: Client) -> Scope:
     """RFC 6749 section 3.3; without one, all that the client may have short of an identity and of offline access.
 
-    OpenID Connect Core section 11: `offline_access` is ignored for a client that gets no refresh token.
+    OpenID Connect Core section 11: `offline_access` is ignored for a client that gets no refresh token, or none that outlives
+    its session.
     """
     allowed = scope.parse(client.scope)
     asked = scope.parse(parameters.get("scope"))
     if not asked:
         return scope.excess(allowed, (scope.OPENID, scope.OFFLINE_ACCESS))
-    if "refresh_token" not in client.grant_types:
+    if "refresh_token" not in client.grant_types or scope.OFFLINE_ACCESS not in allowed:
         asked = scope.excess(asked, (scope.OFFLINE_ACCESS,))
     if not asked:
         raise InvalidScopeError("The scope asks for offline_access alone, and the client gets no refresh token.")

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from msgspec.structs import replace
@@ -23,6 +23,7 @@ from carnet.issuer.storage.records import Client
 from carnet.jose import JoseError
 from carnet.jose.strict_json import parse_object
 from carnet.oauth import client_id as client_ids
+from carnet.oauth import scope
 from carnet.oauth.client_id import ClientIdError, host_of, names_document
 
 MOST_BYTES = 5 * 1024
@@ -33,11 +34,11 @@ LEAST = 60.0
 USUAL = 300.0
 LONGEST = 3_600.0
 MOST = 1_000
-"""Documents that are kept; the one that came first goes first."""
+"""Documents that are kept; the one that was fetched first goes first."""
 PER_MINUTE = 30
 """Fetches from one host: whoever makes up client_ids makes nobody else's servers busy with us. Failures are not kept."""
 AT_ONCE = 16
-"""Fetches that are under way."""
+"""Fetches that are under way; more are refused, so that nobody waits for strangers' servers."""
 
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=([0-9]{1,9})(?:$|[\s,])", re.IGNORECASE)
 _MEDIA_TYPE = re.compile(r"application/(?:json|[a-z0-9.!#$&^_-]+\+json)")
@@ -62,11 +63,10 @@ class Describe(Protocol):
     ) -> Client: ...
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Held:
-    client: Client | None = None
-    fresh_until: float = float("-inf")
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    client: Client
+    fresh_until: float
 
 
 class ClientDirectory:
@@ -79,6 +79,7 @@ class ClientDirectory:
         self._egress = egress
         self._ambient = ambient
         self._held: dict[str, _Held] = {}
+        self._flights: dict[str, asyncio.Task[Client]] = {}
         self._fetches: dict[str, tuple[float, int]] = {}
         self._places = asyncio.Semaphore(AT_ONCE)
 
@@ -99,7 +100,7 @@ class ClientDirectory:
             said = await self._described(client_id, setting)
         except UnreachableError as error:
             log.info("The document of %r cannot be had: %s", client_id[:200], error)
-            return stored if lenient else None
+            return _within(stored, setting, self._config) if lenient and stored is not None else None
         except (ClientIdError, ClientDocumentError) as error:
             log.info("The document of %r is refused: %s", client_id[:200], error)
             return None
@@ -108,30 +109,26 @@ class ClientDirectory:
     async def _described(self, client_id: str, setting: ClientDocuments) -> Client:
         if not setting.admits(host_of(client_id)):
             raise ClientDocumentError("Its host is not in the setting client_documents.hosts.")
-        held = self._entry(client_id)
-        async with held.lock:  # one fetch for all that wait
-            if held.client is not None and self._ambient.monotonic() < held.fresh_until:
-                return held.client
-            # Section 4.3: neither a failure nor a document that is refused is kept, nor what there was before.
-            held.client = None
-            try:
-                held.client, seconds = await self._fetch(client_id, setting)
-            finally:
-                if held.client is None:
-                    self._held.pop(client_id, None)
-            held.fresh_until = self._ambient.monotonic() + seconds
-            return held.client
-
-    def _entry(self, client_id: str) -> _Held:
         held = self._held.get(client_id)
-        if held is None:
-            while len(self._held) >= MOST:
-                del self._held[next(iter(self._held))]
-            held = self._held[client_id] = _Held()
-        return held
+        if held is not None and self._ambient.monotonic() < held.fresh_until:
+            return held.client
+        flight = self._flights.get(client_id)
+        if flight is None:  # one fetch for all that wait, whatever comes of it
+            flight = asyncio.create_task(self._fetch(client_id, setting), name="carnet-client-document")
+            self._flights[client_id] = flight
+            flight.add_done_callback(lambda done: self._landed(client_id, done))
+        return await asyncio.shield(flight)
 
-    async def _fetch(self, client_id: str, setting: ClientDocuments) -> tuple[Client, float]:
+    def _landed(self, client_id: str, flight: asyncio.Task[Client]) -> None:
+        """Section 4.3: neither a failure nor a document that is refused is kept, nor what there was before."""
+        del self._flights[client_id]
+        if flight.cancelled() or flight.exception() is not None:
+            self._held.pop(client_id, None)
+
+    async def _fetch(self, client_id: str, setting: ClientDocuments) -> Client:
         self._count(host_of(client_id))
+        if self._places.locked():
+            raise UnreachableError(f"{AT_ONCE} documents are fetched already.")
         async with self._places:
             try:
                 fetched = await self._egress.request("GET", client_id, headers=_ACCEPT)
@@ -141,7 +138,11 @@ class ClientDirectory:
             raise UnreachableError(f"It answers {fetched.status}.")
         document = read(fetched.body, fetched.headers.get("content-type", ""))
         client = self._describe(document, client_id, setting, self._config, at=self._ambient.now())
-        return client, freshness(fetched.headers)
+        self._held.pop(client_id, None)  # the newest goes to the end
+        while len(self._held) >= MOST:
+            del self._held[next(iter(self._held))]
+        self._held[client_id] = _Held(client, self._ambient.monotonic() + freshness(fetched.headers))
+        return client
 
     def _count(self, host: str) -> None:
         now = self._ambient.monotonic()
@@ -179,6 +180,13 @@ def freshness(headers: Mapping[str, str]) -> float:
         return LEAST
     said = _MAX_AGE.search(control)
     return USUAL if said is None else min(max(float(said[1]), LEAST), LONGEST)
+
+
+def _within(stored: Client, setting: ClientDocuments, config: Config) -> Client:
+    """What was known of it, within what the settings give by now."""
+    allowed = setting.scopes if setting.scopes is not None else config.scopes
+    values = scope.join(value for value in scope.parse(stored.scope) if value in allowed)
+    return replace(stored, scope=values, audiences=setting.audiences)
 
 
 def merged(said: Client, stored: Client) -> Client:

@@ -71,7 +71,7 @@ def described(
         _check_redirect_uri(uri, client_id)
     members: dict[str, Any] = {name: getattr(asked, name) for name in asked.__struct_fields__} | {
         "client_id": client_id,
-        "scope": _clamped(asked.scope, setting.scopes or config.scopes),
+        "scope": _clamped(asked.scope, setting.scopes if setting.scopes is not None else config.scopes),
         "audiences": setting.audiences,
         "require_resource": True,
         "from_document": True,
