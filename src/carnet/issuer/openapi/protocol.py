@@ -190,6 +190,7 @@ def page_operation(path: str, method: str) -> dict[str, Any]:
             **answers["200"],
             "content": {**answers["200"]["content"], kind: {"schema": TEXT}},
         }
+    answers["304"] = _KEPT
     answers["404"] = {**_PAGE, "content": {**_PAGE["content"], "text/plain": {"schema": TEXT}}}
     described: dict[str, Any] = {
         "operationId": "-".join((method.lower(), *words)),
@@ -221,6 +222,7 @@ _INFORMATION = json_answer("What is registered.", named("ClientInformation"))
 _GRANT_TYPES = ", ".join(grant.grant_type for grant in GRANTS)
 _MODES = ", ".join(mode.name for mode in RESPONSE_MODES)
 _METADATA = json_answer("The issuer's metadata.", named("Metadata"))
+_KEPT = {"description": "It is what the ETag says (RFC 9110 section 15.4.5)."}
 _KEY_SET = {"description": "A key set.", "content": {"application/jwk-set+json": {"schema": named("KeySet")}}}
 _JWT: Schema = {"type": "string", "description": "A JWT."}
 
@@ -251,7 +253,7 @@ PROTOCOL: dict[tuple[str, str], dict[str, Any]] = {
     ("/jwks", "GET"): operation(
         "jwks",
         "RFC 7517: the published keys",
-        {200: _KEY_SET, **_PUBLIC},
+        {200: _KEY_SET, 304: _KEPT, **_PUBLIC},
         tag="facts",
     ),
     ("/api/openapi.json", "GET"): operation(
@@ -299,7 +301,8 @@ PROTOCOL: dict[tuple[str, str], dict[str, Any]] = {
         "OpenID CIBA Core: an app asks somebody who is elsewhere",
         _by_client({200: json_answer("What to poll with.", named("BackchannelRequest"))}),
         content=_form(
-            "scope", "login_hint", "id_token_hint", "binding_message", "requested_expiry", "acr_values", *CLIENT
+            *("scope", "login_hint", "id_token_hint", "binding_message", "requested_expiry", "acr_values"),
+            *("resource", "authorization_details", "request", *CLIENT),
         ),
         security=("client",),
     ),
@@ -391,7 +394,7 @@ PROTOCOL: dict[tuple[str, str], dict[str, Any]] = {
                 "description": "A snapshot.",
                 "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
             },
-            304: {"description": "It is what the ETag says."},
+            304: _KEPT,
             429: _too_many(),
             503: UNAVAILABLE,
         },
