@@ -425,7 +425,7 @@ UNDEFINABLE = [
     ("/claims", {"name": "department", "attribute": "No"}),
     ("/audiences", {"name": "a b"}),
     ("/audiences", {"name": "orders", "scopes": ["a b"]}),
-    ("/audiences", {"name": "orders", "access_token_lifetime": 4000}),
+    ("/audiences", {"name": "orders", "access_token_lifetime": 5}),
 ]
 
 
