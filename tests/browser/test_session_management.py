@@ -1,4 +1,4 @@
-"""OpenID Connect Session Management, in a browser: a relying party's page watches the session in a frame of the issuer."""
+"""OpenID Connect Session Management, and the choice of an account, with a relying party that is a server of its own."""
 
 import threading
 from collections.abc import Iterator
@@ -63,17 +63,18 @@ def party() -> Iterator[RelyingParty]:
     party.server.server_close()
 
 
-@pytest.fixture
-def issuer(tmp_path) -> Iterator[RunningIssuer]:
-    settings = tmp_path / "carnet.toml"
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory) -> Iterator[RunningIssuer]:
+    folder = tmp_path_factory.mktemp("issuer")
+    settings = folder / "carnet.toml"
     settings.write_text("session_management = true\n")
-    with running_issuer(tmp_path / "issuer", options=("--config", str(settings))) as running:
+    with running_issuer(folder / "data", options=("--config", str(settings))) as running:
         running.command("user", "create", "ada@example.com", "--password-stdin", given=PASSWORD)
         yield running
 
 
-@pytest.mark.spec("OpenID Connect Session Management", "3.1", "MUST")
-def test_a_page_that_watches_is_told_when_the_person_signs_out(page: Page, issuer, party):
+def begin(page: Page, issuer: RunningIssuer, party: RelyingParty, **asked: str) -> None:
+    """The relying party sends somebody to sign in."""
     client = issuer.command(
         "client", "create", "Watcher", "--public", "--first-party", "--redirect-uri", f"{party.url}/callback"
     )
@@ -91,13 +92,35 @@ def test_a_page_that_watches_is_told_when_the_person_signs_out(page: Page, issue
         "code_challenge": pkce.challenge(VERIFIER),
         "code_challenge_method": "S256",
     }
-    page.goto(f"{issuer.url}/authorize?{urlencode(request)}")
+    page.goto(f"{issuer.url}/authorize?{urlencode(request | asked)}")
+
+
+def enter(page: Page) -> None:
     page.get_by_label("Email address").fill("ada@example.com")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page).to_have_title("Watching")
+
+
+@pytest.mark.spec("OpenID Connect Session Management", "3.1", "MUST")
+def test_a_page_that_watches_is_told_when_the_person_signs_out(page: Page, issuer, party):
+    begin(page, issuer, party)
+    enter(page)
     expect(page.locator("#said")).to_have_text("unchanged")
     other = page.context.new_page()
     other.goto(f"{issuer.url}/end_session")
     other.get_by_role("button", name="Sign out").click()
     expect(page.locator("#said")).to_have_text("changed")
+
+
+def test_a_person_goes_on_with_the_account_that_they_choose(page: Page, issuer, party, photograph):
+    begin(page, issuer, party)
+    enter(page)
+    begin(page, issuer, party, prompt="select_account")
+    photograph(page, "issuer-account-choice")
+    page.get_by_role("button", name="Go on as ada@example.com").click()
+    expect(page).to_have_title("Watching")
+    begin(page, issuer, party, prompt="select_account")
+    page.get_by_role("button", name="Use another account").click()
+    expect(page.get_by_label("Email address")).to_be_empty()
+    enter(page)

@@ -13,7 +13,6 @@ from carnet.issuer.login.errand import Errand, complete, errand_of, proof_page
 from carnet.issuer.login.password import Password
 from carnet.issuer.login.ticket import issue
 from carnet.issuer.refusals import RefusalError, page
-from carnet.oauth.parameters import Parameters
 
 METHODS: dict[str, LoginMethod] = {"password": Password()}
 """By the value of the form's field `method`; each has its template `login_<method>.html`."""
@@ -31,13 +30,17 @@ async def show(request: Request, desk: Desk) -> Response:
 
 
 def _likely_email(seen: Visit, errand: Errand) -> str:
-    """Who the client expects, or is signed in; of a request that asks which account it is to be, nobody."""
-    asked = errand.flow.parameters if errand.flow else Parameters([])
-    if (hint := asked.get("login_hint")) is not None:
+    """Who the client expects, or is signed in."""
+    hint = errand.flow.parameters.get("login_hint") if errand.flow else None
+    if hint is not None:
         return hint[:MAX_EMAIL]
-    if seen.account is None or "select_account" in (asked.get("prompt") or "").split():
-        return ""
-    return seen.account.email
+    return seen.account.email if seen.account is not None and not _chooses(errand) else ""
+
+
+def _chooses(errand: Errand) -> bool:
+    """Whether it is asked which account it is to be: then nobody is expected."""
+    prompt = errand.flow.parameters.get("prompt") if errand.flow else None
+    return "select_account" in (prompt or "").split()
 
 
 @page
@@ -69,7 +72,7 @@ def _form(
         PURPOSE,
         error=error,
         methods=tuple(METHODS),
-        again=seen.account is not None,
+        again=seen.account is not None and not _chooses(errand),
         email=email,
     )
 
