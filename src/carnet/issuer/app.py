@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, compile_path
 
 from carnet.ambient import SYSTEM, Ambient
 from carnet.issuer import cors
@@ -221,10 +222,10 @@ def create_app(
     )
 
 
-def _aliased(config: Config) -> tuple[str, ...]:
-    """RFC 8705 section 5: what is there for clients with certificates."""
+def _aliased(config: Config) -> tuple[re.Pattern[str], ...]:
+    """RFC 8705 section 5: what is there for clients with certificates: its paths, as the router finds them."""
     prefix = urlsplit(config.issuer).path
-    return tuple(prefix + endpoint.path for endpoint in served(config) if endpoint.mtls)
+    return tuple(compile_path(path)[0] for path in {prefix + each.path for each in served(config) if each.mtls})
 
 
 def _client_authorities(config: Config) -> Authorities | None:

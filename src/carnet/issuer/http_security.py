@@ -1,5 +1,6 @@
 """RFC 9110 section 7.2, RFC 6797, CSP Level 3: what holds for every request and every answer of the issuer."""
 
+import re
 from collections.abc import Collection, Iterable, MutableMapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
@@ -118,11 +119,11 @@ def _within(address: IPv4Address | IPv6Address, networks: Iterable[Network]) -> 
 class SecurityMiddleware:
     """Checks host, scheme and size before anything else runs, and dresses every answer."""
 
-    def __init__(self, app: ASGIApp, *, config: Config, aliased: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, *, config: Config, aliased: Collection[re.Pattern[str]] = ()) -> None:
         """`aliased` are the paths that clients with certificates find under an origin of their own, and nothing else there."""
         self._app = app
         self._config = config
-        self._aliased = frozenset(aliased)
+        self._aliased = tuple(aliased)
         self._host = urlsplit(config.issuer).netloc.lower()
         self._hosts = ([self._host], [f"{self._host}:{443 if config.secure else 80}"])
         alias = urlsplit(config.mtls_base or "").netloc.lower()
@@ -161,12 +162,15 @@ class SecurityMiddleware:
         if connection.scope["path"].startswith(_HEALTH):
             return None  # whoever watches the process reaches it by its own address, without TLS
         hosts = [host.lower() for host in headers.getlist("host")]
-        if hosts not in self._hosts and not (hosts in self._alias_hosts and connection.scope["path"] in self._aliased):
+        if hosts not in self._hosts and not (hosts in self._alias_hosts and self._is_aliased(connection.scope["path"])):
             # Rule O8; RFC 9110 section 15.5.20.
             return PlainTextResponse(f"This server answers for {self._host} alone.\n", 421)
         if self._config.secure and not self._came_by_tls(connection):
             return PlainTextResponse("Use https.\n", 403)
         return None
+
+    def _is_aliased(self, path: str) -> bool:
+        return any(pattern.fullmatch(path) for pattern in self._aliased)
 
     def _came_by_tls(self, connection: HTTPConnection) -> bool:
         if connection.scope["scheme"] == "https":
