@@ -1,5 +1,7 @@
 """OpenID Shared Signals Framework sections 7 and 8, CAEP Interoperability Profile: what the transmitter's test plan asks for."""
 
+import re
+
 import pytest
 from tests.issuer.signals import ISSUER, Receiver
 
@@ -437,3 +439,17 @@ async def test_the_header_that_goes_with_pushes_is_never_shown(issuer, receiver)
         if not stays:
             restored = {"stream_id": stream["stream_id"], "delivery": delivery}
             await receiver.ask("PATCH", "/ssf/streams", json=restored)
+
+
+async def test_administrators_see_who_is_told_and_what_waits(issuer, receiver):
+    await issuer.person(roles=("ADMIN",))
+    await issuer.sign_in()
+    assert "Receivers of security events" not in (await issuer.http.get("/admin/revocations")).text
+    polled = await receiver.create()
+    pushed = await receiver.create(delivery={"method": PUSH, "endpoint_url": URL})
+    paused = {"stream_id": pushed["stream_id"], "status": "paused", "reason": "<b>Upkeep."}
+    await receiver.ask("POST", "/ssf/status", json=paused)
+    await receiver.ask("POST", "/ssf/verification", json={"stream_id": polled["stream_id"]})
+    page = (await issuer.http.get("/admin/revocations")).text
+    assert re.search(rf"polls.*?enabled.*?>1</td>.*?{polled['stream_id']}", page, re.DOTALL)
+    assert re.search(rf"is pushed to.*?paused.*?&lt;b&gt;Upkeep.*?>0</td>.*?{pushed['stream_id']}", page, re.DOTALL)

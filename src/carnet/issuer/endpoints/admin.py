@@ -195,6 +195,7 @@ async def list_revocations(request: Request, desk: Desk) -> Response:
         entries=[entry for entry in reversed(found) if entry.sequence is not None and entry.sequence <= last],
         emails=await _emails(desk, {entry.value for entry in found if entry.kind == "subject"}),
         reports=await desk.publisher.reports(),
+        streams=await desk.store.signals.list(limit=PAGE),
         now=now,
         first=before is None,
         before=begin + 1 if begin else None,
