@@ -17,6 +17,7 @@ from carnet.issuer.pairwise import sid_for, subject_for
 from carnet.issuer.storage.records import TokenExchange
 
 from .conftest import REDIRECT_URI
+from .test_admin_api import API, EVERYTHING
 from .test_egress import Net, answering
 from .test_end_session import end, signed_in
 
@@ -224,6 +225,16 @@ class TestExchange:
         assert exchanged["sid"] == session.sid
         await people.sign_out_everywhere(issuer.desk, ann.subject, by=people.CLI)
         assert not await orders.active(answer.json()["access_token"])
+
+
+async def test_an_administrator_is_known_behind_the_name(issuer):
+    await issuer.person("root@example.com", roles=("ADMIN",))
+    await issuer.sign_in("root@example.com")
+    app = await issuer.register(subject_type="pairwise", audiences=(API,), scope=EVERYTHING)
+    token = (await app.tokens(scope=EVERYTHING))["access_token"]
+    answer = await issuer.direct.get(f"{API}/accounts", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200, answer.text
+    assert "root@example.com" in answer.text
 
 
 class TestSectors:
