@@ -56,23 +56,22 @@ def hold(scope: MutableMapping[str, Any], recheck: Recheck) -> None:
 
 
 class HeldAnswer:
-    """What an application gets in the place of the server's `receive` and `send`."""
+    """What an application gets in the place of the server's `receive` and `send`. An answer in one piece hardly notices it."""
+
+    __slots__ = ("_asked", "_cut", "_receive", "_send", "_start", "_watching", "ended", "recheck")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self.recheck: Recheck | None = None
         """None: nobody has asked that it be held."""
-        self._cut = asyncio.Event()
+        self.ended = False
+        """Whether it was cut."""
+        self._cut: asyncio.Event | None = None
         self._asked = False
         """Whether the whole request has been read: what comes then is the client's going."""
-        self._events = False
+        self._start: Message | None = None
         self._watching: asyncio.Task[None] | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether it was cut."""
-        return self._cut.is_set()
 
     async def receive(self) -> Message:
         """The next message; a disconnect as soon as the answer is cut."""
@@ -80,6 +79,10 @@ class HeldAnswer:
             message = await self._receive()
             self._asked = message["type"] == "http.request" and not message.get("more_body", False)
             return message
+        if self._cut is None:
+            self._cut = asyncio.Event()
+            if self.ended:
+                self._cut.set()
         waiting = [asyncio.ensure_future(self._receive()), asyncio.ensure_future(self._cut.wait())]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -89,23 +92,26 @@ class HeldAnswer:
             for one in waiting:
                 one.cancel()
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """Send it, unless the token is refused by now; raises CutError then."""
         if message["type"] == "http.response.start":
-            kinds = [value for name, value in message.get("headers", ()) if bytes(name).lower() == b"content-type"]
-            self._events = any(bytes(kind).lower().startswith(_EVENTS) for kind in kinds)
-        elif self.recheck is not None and (self._watching is not None or message.get("more_body", False)):
-            await self._look()
-            if self._watching is None:
-                self._watching = asyncio.get_running_loop().create_task(self._watch(), name="carnet-long-answer")
-        if self.ended:
-            raise CutError("The access token is not good any more.")
-        await self._send(message)
+            self._start = message
+        elif self._watching is not None or (self.recheck is not None and message.get("more_body", False)):
+            return self._send_held(message)
+        return self._send(message)
 
     def stop(self) -> None:
         """The answer is over."""
         if self._watching is not None:
             self._watching.cancel()
+
+    async def _send_held(self, message: Message) -> None:
+        await self._look()
+        if self._watching is None:
+            self._watching = asyncio.get_running_loop().create_task(self._watch(), name="carnet-long-answer")
+        if self.ended:
+            raise CutError("The access token is not good any more.")
+        await self._send(message)
 
     async def _watch(self) -> None:
         while not self.ended:
@@ -118,8 +124,19 @@ class HeldAnswer:
         try:
             await self.recheck()
         except RefusedRequestError:
-            if self._cut.is_set():  # whoever sends and whoever watches may have asked at the same time
-                return
+            await self._end()
+
+    async def _end(self) -> None:
+        if self.ended:  # whoever sends and whoever watches may have asked at the same time
+            return
+        self.ended = True
+        if self._cut is not None:
             self._cut.set()
-            if self._events:
-                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        if _of_events(self._start):
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _of_events(start: Message | None) -> bool:
+    headers = () if start is None else start.get("headers", ())
+    kinds = [bytes(value) for name, value in headers if bytes(name).lower() == b"content-type"]
+    return any(kind.lower().startswith(_EVENTS) for kind in kinds)
