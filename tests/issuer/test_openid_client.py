@@ -98,3 +98,40 @@ def test_openid_client_signs_pushes_and_binds_what_fapi_2_wants(running, ask, tm
     assert done["token_type"].lower() == "dpop"
     assert done["userinfo"]["email"] == EMAIL
     assert done["bare"] == "invalid_dpop_proof"
+
+
+def test_openid_client_opens_what_is_encrypted_to_it_and_knows_a_pairwise_subject(running, ask, tmp_path):
+    wanted = {
+        f"{answer}_{member}": value
+        for answer in ("id_token", "userinfo", "introspection", "authorization")
+        for member, value in (
+            ("signed_response_alg", "RS256"),
+            ("encrypted_response_alg", "ECDH-ES+A256KW"),
+            ("encrypted_response_enc", "A256GCM"),
+        )
+    }
+    keys, metadata = tmp_path / "keys.json", tmp_path / "metadata.json"
+    keys.write_text(json.dumps(ask("encryption_keys")))
+    metadata.write_text(json.dumps(wanted))
+    registered = running.command(
+        *("client", "create", "sealed", "--auth-method", "client_secret_basic", "--jwks", str(keys)),
+        *("--metadata", str(metadata), "--pairwise", "--redirect-uri", CALLBACK, "--first-party"),
+    )
+    url = ask(
+        "begin_encrypted",
+        issuer=running.url,
+        client_id=registered["client_id"],
+        client_secret=registered["client_secret"],
+        redirect_uri=CALLBACK,
+        scope="openid email",
+        metadata=wanted,
+    )
+    with HttpBrowser(stop=lambda url: url.startswith(CALLBACK)) as browser:
+        browser.open(url)
+        browser.submit(to="/login", email=EMAIL, password=PASSWORD)
+        assert browser.stopped_at is not None, browser.page.text
+        done = ask("finish_encrypted", landed=browser.stopped_at)
+    assert done["algorithms"] == ["RS256"] * 3
+    assert len(set(done["subjects"])) == 1
+    assert len(done["subjects"][0]) == 43, "the name of its sector"
+    assert done["email"] == EMAIL

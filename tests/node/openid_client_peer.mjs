@@ -99,6 +99,46 @@ const deeds = {
       .then(() => 'let in', (error) => error.error)
     return { token_type: refreshed.token_type, userinfo, parameters: [...new URL(landed).searchParams.keys()], bare }
   },
+  // Answers that are signed with RS256 and encrypted, of every kind; the refresh comes last, so that all is read twice.
+  async encryption_keys() {
+    keys = await crypto.subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, true, ['deriveBits'])
+    const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', keys.publicKey)
+    return { keys: [{ kty, crv, x, y, kid: 'opens', use: 'enc', alg: 'ECDH-ES+A256KW' }] }
+  },
+  async begin_encrypted({ issuer, client_id, client_secret, redirect_uri, scope, metadata }) {
+    const options = { execute: [client.allowInsecureRequests, client.useJwtResponseMode, client.enableNonRepudiationChecks] }
+    config = await client.discovery(new URL(issuer), client_id, metadata, client.ClientSecretBasic(client_secret), options)
+    client.enableDecryptingResponses(config, ['A256GCM'], { key: keys.privateKey, kid: 'opens', alg: 'ECDH-ES+A256KW' })
+    checks = {
+      pkceCodeVerifier: client.randomPKCECodeVerifier(),
+      expectedState: client.randomState(),
+      expectedNonce: client.randomNonce(),
+    }
+    const url = client.buildAuthorizationUrl(config, {
+      redirect_uri,
+      scope,
+      state: checks.expectedState,
+      nonce: checks.expectedNonce,
+      code_challenge: await client.calculatePKCECodeChallenge(checks.pkceCodeVerifier),
+      code_challenge_method: 'S256',
+    })
+    return url.href
+  },
+  async finish_encrypted({ landed }) {
+    const tokens = await client.authorizationCodeGrant(config, new URL(landed), { ...checks, idTokenExpected: true })
+    const opened = client.getDecryptedResponses(tokens)
+    const userinfo = await client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub)
+    const said = await client.tokenIntrospection(config, tokens.access_token)
+    const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token)
+    const algorithm = (jws) => JSON.parse(Buffer.from(jws.split('.')[0], 'base64url')).alg
+    return {
+      algorithms: [opened.authorization_response, opened.id_token.token_endpoint, client.getDecryptedResponses(userinfo)].map(
+        algorithm,
+      ),
+      subjects: [tokens.claims().sub, userinfo.sub, said.sub, refreshed.claims().sub],
+      email: userinfo.email,
+    }
+  },
   async own_token({ resource }) {
     const tokens = await client.clientCredentialsGrant(config, resource ? { resource } : {})
     const said = await client.tokenIntrospection(config, tokens.access_token)
