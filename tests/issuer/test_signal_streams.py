@@ -7,6 +7,8 @@ from tests.issuer.signals import ISSUER, Receiver
 
 from carnet.issuer.accounts import people
 from carnet.issuer.revocation.signal_streams import MIN_VERIFICATION_INTERVAL, MOST_STREAMS
+from carnet.jose import SigningKey, sign_jwt
+from carnet.oauth.dpop import token_hash
 from carnet.oauth.security_events import (
     ACCOUNT_DISABLED,
     POLL,
@@ -283,6 +285,32 @@ async def test_a_token_that_was_taken_back_opens_nothing(receiver):
     await receiver.app.post("/revoke", token=token)
     answer = await receiver.issuer.direct.get("/ssf/streams", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 401
+
+
+@pytest.mark.spec("RFC 9449", "7.1", "MUST")
+async def test_a_bound_token_opens_streams_with_its_proof_and_not_without(issuer, receiver):
+    key = SigningKey.generate("ES256")
+
+    def proof(method, path, **claims):
+        said = {"jti": f"{method} {path} {claims}", "htm": method, "htu": ISSUER + path, "iat": issuer.clock.now()}
+        return sign_jwt(said | claims, key, typ="dpop+jwt", headers={"jwk": key.public().to_jwk()})
+
+    asked = {"grant_type": "client_credentials", "scope": receiver.scope}
+    told = None
+    for _ in range(2):  # the first answer says which nonce is wanted
+        headers = {"DPoP": proof("POST", "/token", **({} if told is None else {"nonce": told}))}
+        answer = await issuer.direct.post("/token", data=asked, headers=headers, auth=receiver.app.auth)
+        told = answer.headers["dpop-nonce"]
+    token = answer.json()["access_token"]
+    bearer = await issuer.direct.get("/ssf/streams", headers={"Authorization": f"Bearer {token}"})
+    assert bearer.status_code == 401
+    for path, status in (("/ssf/streams", 200), ("/ssf/status", 404)):
+        headers = {"Authorization": f"DPoP {token}", "DPoP": proof("GET", path, nonce=told, ath=token_hash(token))}
+        answer = await issuer.direct.get(
+            path, headers=headers, params={"stream_id": "unknown"} if status == 404 else {}
+        )
+        assert answer.status_code == status
+        told = answer.headers["dpop-nonce"]
 
 
 async def test_no_person_can_give_a_client_what_is_told_of_others(issuer):

@@ -19,31 +19,31 @@ from carnet.oauth.security_events import MANAGE
 Receive = Callable[[Request, Client, Desk], Awaitable[Response]]
 
 
-class StreamRefusal(Exception):  # noqa: N818 - it is an answer
+class StreamError(Exception):
     """A request of a receiver that is refused, in the way of Shared Signals Framework section 8.1: by its status."""
 
     status: ClassVar[int]
     code: ClassVar[str]
 
 
-class UnknownStream(StreamRefusal):
+class UnknownStreamError(StreamError):
     """Also of a stream that is another client's: nobody learns that it is there."""
 
     status = 404
     code = "not_found"
 
 
-class TooManyStreams(StreamRefusal):
+class TooManyStreamsError(StreamError):
     status = 409
     code = "conflict"
 
 
-class ChangedMeanwhile(StreamRefusal):
+class ChangedMeanwhileError(StreamError):
     status = 409
     code = "conflict"
 
 
-class TooManyRequests(StreamRefusal):
+class TooManyRequestsError(StreamError):
     status = 429
     code = "too_many_requests"
 
@@ -63,7 +63,7 @@ def receiver(needs: str) -> Callable[[Receive], Callable[[Request, Desk], Awaita
                     return await answer(request, client, desk)
                 except InvalidRequestError as error:
                     return refusal(error, desk.config)
-                except StreamRefusal as error:
+                except StreamError as error:
                     document = {"error": error.code, "error_description": str(error)}
                     return json_answer(document, status=error.status)
 
@@ -85,13 +85,13 @@ async def stream_of(client: Client, stream_id: object, desk: Desk) -> SignalStre
 
     Raises:
         InvalidRequestError: none is named.
-        UnknownStream: there is no such stream of this client's.
+        UnknownStreamError: there is no such stream of this client's.
     """
     if not isinstance(stream_id, str) or not stream_id:
         raise InvalidRequestError("stream_id is missing, or not a text.")
     stream = await desk.store.signals.get(stream_id)
     if stream is None or stream.client_id != client.client_id:
-        raise UnknownStream("There is no such stream.")
+        raise UnknownStreamError("There is no such stream.")
     return stream
 
 

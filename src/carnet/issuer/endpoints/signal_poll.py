@@ -14,7 +14,7 @@ from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.revocation.signal_streams import note, read
 from carnet.issuer.revocation.signal_tokens import marks, signed
-from carnet.issuer.signal_receivers import UnknownStream, receiver, stream_of
+from carnet.issuer.signal_receivers import UnknownStreamError, receiver, stream_of
 from carnet.issuer.storage.records import Client, Signal, SignalStream
 from carnet.oauth.errors import InvalidRequestError
 from carnet.oauth.security_events import READ
@@ -53,7 +53,7 @@ async def poll(request: Request, client: Client, desk: Desk) -> Response:
     """Section 2.4: take what is acknowledged or refused off the stream, and give what comes next."""
     stream = await stream_of(client, request.path_params["stream_id"], desk)
     if stream.endpoint_url is not None:
-        raise UnknownStream("The events of this stream are pushed.")
+        raise UnknownStreamError("The events of this stream are pushed.")
     asked = _asked(read(await request.body()))
     await _take_off(stream, asked, desk)
     limit = min(asked.max_events, MOST_EVENTS)

@@ -12,9 +12,9 @@ from carnet.issuer.http_security import written_address
 from carnet.issuer.revocation import signal_streams as rules
 from carnet.issuer.revocation.signal_subjects import person_named
 from carnet.issuer.signal_receivers import (
-    ChangedMeanwhile,
-    TooManyRequests,
-    TooManyStreams,
+    ChangedMeanwhileError,
+    TooManyRequestsError,
+    TooManyStreamsError,
     named_stream,
     receiver,
     stream_of,
@@ -54,7 +54,7 @@ async def create(request: Request, client: Client, desk: Desk) -> Response:
     asked = rules.wishes(rules.read(await request.body()))
     stream = rules.begun(client.client_id, asked, desk)
     if not await desk.store.signals.add(stream, most=rules.MOST_STREAMS):
-        raise TooManyStreams(f"A client has at most {rules.MOST_STREAMS} streams: delete one first.")
+        raise TooManyStreamsError(f"A client has at most {rules.MOST_STREAMS} streams: delete one first.")
     await _note("signal_stream.created", stream, request, desk)
     return json_answer(rules.describe(stream, desk), status=201)
 
@@ -149,7 +149,7 @@ async def verify(request: Request, client: Client, desk: Desk) -> Response:
     now = desk.ambient.now()
     key = f"signal-verification:{stream.stream_id}"
     if await desk.store.throttle.hit(key, at=now, window=rules.MIN_VERIFICATION_INTERVAL) > 1:
-        raise TooManyRequests(f"Verification can be asked for each {rules.MIN_VERIFICATION_INTERVAL} seconds.")
+        raise TooManyRequestsError(f"Verification can be asked for each {rules.MIN_VERIFICATION_INTERVAL} seconds.")
     claims = {} if state is None else {"state": state}
     await desk.store.signals.put(stream.stream_id, Happening(event=VERIFICATION, claims=claims), at=now)
     return Response(status_code=204, headers=NO_STORE)
@@ -159,7 +159,7 @@ async def _swap(before: SignalStream, after: SignalStream, desk: Desk) -> None:
     try:
         await desk.store.signals.replace(before, after)
     except StaleError:
-        raise ChangedMeanwhile("The stream was changed at the same moment: read it again.") from None
+        raise ChangedMeanwhileError("The stream was changed at the same moment: read it again.") from None
 
 
 async def _changed(before: SignalStream, after: SignalStream, request: Request, desk: Desk) -> Response:
