@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from carnet.issuer import client_directory
 from carnet.issuer.admission import AdmissionError, ClientDocuments, check
-from carnet.issuer.client_directory import LEAST, LONGEST, MOST, MOST_BYTES, PER_MINUTE, USUAL, freshness
+from carnet.issuer.client_directory import AT_ONCE, LEAST, LONGEST, MOST, MOST_BYTES, PER_MINUTE, USUAL, freshness
 from carnet.issuer.clients import ClientError, Registered, change, remove
 from carnet.issuer.config import Config
 from carnet.issuer.storage.records import Client
@@ -367,7 +367,7 @@ async def test_all_that_wait_for_a_document_share_its_failure_too(issuer, app, w
 
 
 async def test_nobody_waits_while_as_many_documents_are_fetched_as_may_be(issuer, app, web, monkeypatch):
-    monkeypatch.setattr(issuer.desk.directory, "_places", asyncio.Semaphore(0))
+    monkeypatch.setitem(issuer.desk.directory._places, False, asyncio.Semaphore(0))
     await turned_away(issuer, app, resource="mail")
     assert web.asked == []
 
@@ -381,6 +381,52 @@ async def test_a_host_is_asked_so_often_in_a_minute_and_no_more(issuer, app, web
     assert len(web.asked) == PER_MINUTE + 1
     issuer.clock.advance(60)
     assert (await app.authorize(resource="mail")).status_code == 303
+
+
+async def test_made_up_client_ids_keep_nobody_out_who_has_been_here(issuer, app, web):
+    """Rule O13: what strangers have the host asked for counts for no client that somebody has allowed something."""
+    await allow(issuer, app, resource="mail")
+    await fill(issuer, app)
+    issuer.clock.advance(USUAL)
+    await fill(issuer, app)
+    assert (await app.authorize(resource="mail")).status_code == 303
+    fetched = len(web.asked)
+    web.put(DOCUMENT, status=503)
+    issuer.clock.advance(LONGEST)
+    for _ in range(PER_MINUTE + 5):
+        await turned_away(issuer, app)
+    assert len(web.asked) == fetched + PER_MINUTE, "its own requests are counted too"
+
+
+async def fill(issuer, app) -> None:
+    for number in range(PER_MINUTE):
+        await turned_away(issuer, app, client_id=f"https://app.example/{number}.json")
+
+
+async def test_hosts_that_do_not_answer_keep_nobody_waiting_who_has_been_here(issuer, app, web, monkeypatch):
+    await allow(issuer, app, resource="mail")
+    issuer.clock.advance(USUAL)
+    answering, waiting = asyncio.Event(), 0
+
+    async def slow(host: str, port: int) -> list[str]:
+        nonlocal waiting
+        if host != "app.example":
+            waiting += 1
+            await answering.wait()
+        return [web.address]
+
+    monkeypatch.setattr(issuer.desk.egress, "_resolve", slow)
+    strangers = [
+        asyncio.create_task(app.authorize(client_id=f"https://host{number}.example/client.json"))
+        for number in range(AT_ONCE + 5)
+    ]
+    while waiting < AT_ONCE or sum(stranger.done() for stranger in strangers) < 5:
+        await asyncio.sleep(0)
+    assert waiting == AT_ONCE
+    assert [stranger.result().status_code for stranger in strangers if stranger.done()] == [400] * 5
+    assert (await app.authorize(resource="mail")).status_code == 303
+    answering.set()
+    await asyncio.gather(*strangers)
 
 
 async def test_what_is_remembered_of_documents_and_hosts_has_bounds(issuer, app, web, monkeypatch):

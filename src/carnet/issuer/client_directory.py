@@ -38,7 +38,8 @@ MOST = 1_000
 PER_MINUTE = 30
 """Fetches from one host: whoever makes up client_ids makes nobody else's servers busy with us. Failures are not kept."""
 AT_ONCE = 16
-"""Fetches that are under way; more are refused, so that nobody waits for strangers' servers."""
+"""Fetches that are under way; more are refused, so that nobody waits for strangers' servers. As many again are for clients
+that somebody has allowed something: nobody has made those up, and strangers keep none of them out."""
 
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=([0-9]{1,9})(?:$|[\s,])", re.IGNORECASE)
 _MEDIA_TYPE = re.compile(r"application/(?:json|[a-z0-9.!#$&^_-]+\+json)")
@@ -81,7 +82,7 @@ class ClientDirectory:
         self._held: dict[str, _Held] = {}
         self._flights: dict[str, asyncio.Task[Client]] = {}
         self._fetches: dict[str, tuple[float, int]] = {}
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._places = {known: asyncio.Semaphore(AT_ONCE) for known in (False, True)}
 
     async def find(self, client_id: str, *, lenient: bool = False) -> Client | None:
         """The client of this name; None if there is none, or if its document is not taken here, or not to be had.
@@ -97,7 +98,7 @@ class ClientDirectory:
             return None
         try:
             client_ids.check(client_id)
-            said = await self._described(client_id, setting)
+            said = await self._described(client_id, setting, known=stored is not None)
         except UnreachableError as error:
             log.info("The document of %r cannot be had: %s", client_id[:200], error)
             return _within(stored, setting, self._config) if lenient and stored is not None else None
@@ -106,7 +107,7 @@ class ClientDirectory:
             return None
         return said if stored is None else merged(said, stored)
 
-    async def _described(self, client_id: str, setting: ClientDocuments) -> Client:
+    async def _described(self, client_id: str, setting: ClientDocuments, *, known: bool) -> Client:
         if not setting.admits(host_of(client_id)):
             raise ClientDocumentError("Its host is not in the setting client_documents.hosts.")
         held = self._held.get(client_id)
@@ -114,7 +115,7 @@ class ClientDirectory:
             return held.client
         flight = self._flights.get(client_id)
         if flight is None:  # one fetch for all that wait, whatever comes of it
-            flight = asyncio.create_task(self._fetch(client_id, setting), name="carnet-client-document")
+            flight = asyncio.create_task(self._fetch(client_id, setting, known=known), name="carnet-client-document")
             self._flights[client_id] = flight
             flight.add_done_callback(lambda done: self._landed(client_id, done))
         return await asyncio.shield(flight)
@@ -125,11 +126,13 @@ class ClientDirectory:
         if flight.cancelled() or flight.exception() is not None:
             self._held.pop(client_id, None)
 
-    async def _fetch(self, client_id: str, setting: ClientDocuments) -> Client:
-        self._count(host_of(client_id))
-        if self._places.locked():
+    async def _fetch(self, client_id: str, setting: ClientDocuments, *, known: bool) -> Client:
+        """`known`: somebody has allowed it something. What others have its host asked for is not counted to it."""
+        self._count(client_id if known else host_of(client_id))
+        places = self._places[known]
+        if places.locked():
             raise UnreachableError(f"{AT_ONCE} documents are fetched already.")
-        async with self._places:
+        async with places:
             try:
                 fetched = await self._egress.request("GET", client_id, headers=_ACCEPT)
             except EgressError as error:
@@ -144,17 +147,18 @@ class ClientDirectory:
         self._held[client_id] = _Held(client, self._ambient.monotonic() + freshness(fetched.headers))
         return client
 
-    def _count(self, host: str) -> None:
+    def _count(self, asked: str) -> None:
+        """`asked`: a host, or one document."""
         now = self._ambient.monotonic()
-        began, count = self._fetches.get(host, (now, 0))
+        began, count = self._fetches.get(asked, (now, 0))
         if now - began >= 60:
             began, count = now, 0
         if count >= PER_MINUTE:
-            raise UnreachableError(f"{host} was asked {PER_MINUTE} times within a minute.")
-        self._fetches.pop(host, None)  # the one that is asked goes to the end
+            raise UnreachableError(f"{asked} was asked {PER_MINUTE} times within a minute.")
+        self._fetches.pop(asked, None)  # the one that is asked goes to the end
         while len(self._fetches) >= MOST:
             del self._fetches[next(iter(self._fetches))]
-        self._fetches[host] = (began, count + 1)
+        self._fetches[asked] = (began, count + 1)
 
 
 def read(body: bytes, content_type: str) -> dict[str, Any]:
