@@ -21,6 +21,8 @@ const (
 	longestToken   = 8 * 1024
 	longestAnswer  = 64 * 1024
 	betweenFetches = 30 * time.Second
+	freshFor       = 5 * time.Minute // so that a key that was taken away is forgotten
+	goodFor        = 24 * time.Hour  // while the issuer is away
 )
 
 // Claims of an access token (RFC 9068 section 2.2).
@@ -38,7 +40,7 @@ type Verifier struct {
 	client                   *http.Client
 	mutex                    sync.Mutex
 	keys                     jose.JSONWebKeySet
-	fetched                  time.Time
+	tried, fetched           time.Time
 }
 
 // NewVerifier finds out where the issuer's keys are (RFC 8414).
@@ -105,24 +107,25 @@ func isAccessToken(header jose.Header) bool {
 	return name == "at+jwt" || name == "application/at+jwt"
 }
 
-// key is held; for a kid that is not there the set is fetched again, but not by everybody who makes one up.
+// key finds the one of that name. The set is fetched again when it is old, or lacks the name, but not for everybody who makes one up.
 func (verifier *Verifier) key(kid string, now time.Time) (*jose.JSONWebKey, error) {
 	verifier.mutex.Lock()
 	defer verifier.mutex.Unlock()
-	found := verifier.keys.Key(kid)
-	if len(found) == 0 && now.Sub(verifier.fetched) >= betweenFetches {
-		verifier.fetched = now
+	wanted := now.Sub(verifier.fetched) >= freshFor || len(verifier.keys.Key(kid)) == 0
+	if wanted && now.Sub(verifier.tried) >= betweenFetches {
+		verifier.tried = now
 		var newer jose.JSONWebKeySet
-		if err := verifier.get(verifier.keysAt, &newer); err != nil {
-			return nil, err // the keys that are held stay
+		if err := verifier.get(verifier.keysAt, &newer); err == nil {
+			verifier.keys, verifier.fetched = newer, now
 		}
-		verifier.keys = newer
-		found = newer.Key(kid)
 	}
-	if len(found) != 1 {
-		return nil, fmt.Errorf("no key %q", kid)
+	if now.Sub(verifier.fetched) >= goodFor {
+		return nil, errors.New("the issuer's keys cannot be had")
 	}
-	return &found[0], nil
+	if found := verifier.keys.Key(kid); len(found) == 1 {
+		return &found[0], nil
+	}
+	return nil, fmt.Errorf("no key %q", kid)
 }
 
 func (verifier *Verifier) get(url string, into any) error {

@@ -33,22 +33,22 @@ public final class Verify {
 
   private static final int PATIENCE = 5_000;
   private static final int LONGEST_ANSWER = 64 * 1024;
+  private static final long OUTAGE = 24 * 60 * 60 * 1000L;
   private static final DefaultResourceRetriever RETRIEVER =
       new DefaultResourceRetriever(PATIENCE, PATIENCE, LONGEST_ANSWER);
 
   private final DefaultJWTProcessor<SecurityContext> processor = new DefaultJWTProcessor<>();
 
   private Verify(String issuer, String audience) throws IOException, ParseException {
-    RETRIEVER.setDisconnectsAfterUse(false);
     Map<String, Object> metadata = JSONObjectUtils.parse(
         RETRIEVER.retrieveResource(URI.create(issuer + "/.well-known/openid-configuration").toURL()).getContent());
     if (!issuer.equals(metadata.get("issuer"))) {
       throw new IOException("The metadata is of " + metadata.get("issuer") + ", not of " + issuer);
     }
     URI keysAt = URI.create(JSONObjectUtils.getString(metadata, "jwks_uri"));
-    // Cached; fetched again for a kid that it lacks, at most each 30 s; the last good set is kept through an outage.
+    // Kept for five minutes; fetched again for a kid that it lacks, at most each 30 s; kept for a day while the issuer is away.
     JWKSource<SecurityContext> keys =
-        JWKSourceBuilder.<SecurityContext>create(keysAt.toURL(), RETRIEVER).outageTolerantForever().build();
+        JWKSourceBuilder.<SecurityContext>create(keysAt.toURL(), RETRIEVER).outageTolerant(OUTAGE).build();
     // An ID token or a logout token is no access token.
     processor.setJWSTypeVerifier(new DefaultJOSEObjectTypeVerifier<>(new JOSEObjectType("at+jwt")));
     processor.setJWSKeySelector(new JWSVerificationKeySelector<>(ALGORITHMS, keys));

@@ -1,5 +1,5 @@
 // RFC 9068 section 4: what verifies Carnet's access tokens with npm jose and nothing but the issuer's URL.
-import { createRemoteJWKSet, jwtVerify } from 'jose'
+import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify } from 'jose'
 
 // What the issuer signs with (`signing_algorithm`); two while that changes. Never read from the token, never a symmetric one.
 export const ALGORITHMS = ['ES256']
@@ -12,8 +12,21 @@ export async function discover(issuer) {
   return metadata
 }
 
-// The issuer's keys: fetched once, and again for a kid that is not there, at most each 30 s.
-export const keysOf = (metadata) => createRemoteJWKSet(new URL(metadata.jwks_uri))
+// The issuer's keys: fetched each five minutes, and for a kid that is not there, at most each 30 s; kept for a day while it is away.
+export function keysOf({ jwks_uri: keysAt }) {
+  const keys = createRemoteJWKSet(new URL(keysAt), { cacheMaxAge: 300_000, cooldownDuration: 30_000 })
+  let kept, since
+  return async (header, token) => {
+    try {
+      const key = await keys(header, token)
+      ;[kept, since] = [keys.jwks(), Date.now()]
+      return key
+    } catch (error) {
+      if (error instanceof errors.JWKSNoMatchingKey || kept === undefined || Date.now() - since > 86_400_000) throw error
+      return createLocalJWKSet(kept)(header, token)
+    }
+  }
+}
 
 export function verifier(issuer, audience, keys) {
   return async (token) => {
