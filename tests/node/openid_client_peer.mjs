@@ -12,26 +12,30 @@ const methods = {
   none: client.None,
 }
 
+// What an authorization request says, and what its answer is held against.
+async function asked(redirect_uri, scope) {
+  checks = {
+    pkceCodeVerifier: client.randomPKCECodeVerifier(),
+    expectedState: client.randomState(),
+    expectedNonce: client.randomNonce(),
+  }
+  return {
+    redirect_uri,
+    scope,
+    state: checks.expectedState,
+    nonce: checks.expectedNonce,
+    code_challenge: await client.calculatePKCECodeChallenge(checks.pkceCodeVerifier),
+    code_challenge_method: 'S256',
+  }
+}
+
 const deeds = {
   async begin({ issuer, client_id, client_secret, method, redirect_uri, scope }) {
     const authentication = methods[method](client_secret)
     const options = { execute: [client.allowInsecureRequests] } // the issuer is on this machine, without TLS
     config = await client.discovery(new URL(issuer), client_id, {}, authentication, options)
     redirectUri = redirect_uri
-    checks = {
-      pkceCodeVerifier: client.randomPKCECodeVerifier(),
-      expectedState: client.randomState(),
-      expectedNonce: client.randomNonce(),
-    }
-    const url = client.buildAuthorizationUrl(config, {
-      redirect_uri,
-      scope,
-      state: checks.expectedState,
-      nonce: checks.expectedNonce,
-      code_challenge: await client.calculatePKCECodeChallenge(checks.pkceCodeVerifier),
-      code_challenge_method: 'S256',
-    })
-    return url.href
+    return client.buildAuthorizationUrl(config, await asked(redirect_uri, scope)).href
   },
   async finish({ landed }) {
     const tokens = await client.authorizationCodeGrant(config, new URL(landed), { ...checks, idTokenExpected: true })
@@ -62,23 +66,7 @@ const deeds = {
     const options = { execute: [client.allowInsecureRequests, client.useJwtResponseMode] }
     config = await client.discovery(new URL(issuer), client_id, {}, client.PrivateKeyJwt(key), options)
     dpop = client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256'))
-    checks = {
-      pkceCodeVerifier: client.randomPKCECodeVerifier(),
-      expectedState: client.randomState(),
-      expectedNonce: client.randomNonce(),
-    }
-    const signed = await client.buildAuthorizationUrlWithJAR(
-      config,
-      {
-        redirect_uri,
-        scope,
-        state: checks.expectedState,
-        nonce: checks.expectedNonce,
-        code_challenge: await client.calculatePKCECodeChallenge(checks.pkceCodeVerifier),
-        code_challenge_method: 'S256',
-      },
-      key,
-    )
+    const signed = await client.buildAuthorizationUrlWithJAR(config, await asked(redirect_uri, scope), key)
     const url = await client.buildAuthorizationUrlWithPAR(config, signed.searchParams, { DPoP: dpop })
     return url.href
   },
@@ -109,20 +97,7 @@ const deeds = {
     const options = { execute: [client.allowInsecureRequests, client.useJwtResponseMode, client.enableNonRepudiationChecks] }
     config = await client.discovery(new URL(issuer), client_id, metadata, client.ClientSecretBasic(client_secret), options)
     client.enableDecryptingResponses(config, ['A256GCM'], { key: keys.privateKey, kid: 'opens', alg: 'ECDH-ES+A256KW' })
-    checks = {
-      pkceCodeVerifier: client.randomPKCECodeVerifier(),
-      expectedState: client.randomState(),
-      expectedNonce: client.randomNonce(),
-    }
-    const url = client.buildAuthorizationUrl(config, {
-      redirect_uri,
-      scope,
-      state: checks.expectedState,
-      nonce: checks.expectedNonce,
-      code_challenge: await client.calculatePKCECodeChallenge(checks.pkceCodeVerifier),
-      code_challenge_method: 'S256',
-    })
-    return url.href
+    return client.buildAuthorizationUrl(config, await asked(redirect_uri, scope)).href
   },
   async finish_encrypted({ landed }) {
     const tokens = await client.authorizationCodeGrant(config, new URL(landed), { ...checks, idTokenExpected: true })
@@ -149,8 +124,8 @@ const deeds = {
 for await (const line of createInterface({ input: process.stdin })) {
   let answer
   try {
-    const asked = JSON.parse(line)
-    answer = { ok: await deeds[asked.do](asked) }
+    const deed = JSON.parse(line)
+    answer = { ok: await deeds[deed.do](deed) }
   } catch (error) {
     answer = { error: `${error.name}: ${error.message}${error.cause ? ` (${JSON.stringify(error.cause)})` : ''}` }
   }
