@@ -196,6 +196,8 @@ async def test_a_pushed_request_lives_for_less_than_ten_minutes(bank):
         ({"token_endpoint_auth_method": "client_secret_jwt"}, "private_key_jwt"),
         ({"token_endpoint_auth_signing_alg": "RS256"}, "allows PS256"),
         ({"request_object_signing_alg": "ES384"}, "allows PS256"),
+        ({"id_token_signed_response_alg": "RS256"}, "allows PS256"),
+        ({"authorization_signed_response_alg": "RS256"}, "allows PS256"),
         ({"refresh_retry_window": 10}, "says itself how"),
     ],
 )

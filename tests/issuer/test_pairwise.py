@@ -13,7 +13,7 @@ from carnet.issuer.clients import ClientError, Registration, change, register
 from carnet.issuer.decisions import INTERVAL
 from carnet.issuer.grants.ciba import GRANT_TYPE as CIBA
 from carnet.issuer.logout_notices import tell
-from carnet.issuer.pairwise import sid_for, subject_for
+from carnet.issuer.pairwise import SectorError, check_pairwise, sid_for, subject_for
 from carnet.issuer.storage.records import TokenExchange
 
 from .conftest import REDIRECT_URI
@@ -299,6 +299,14 @@ class TestSectors:
     async def test_a_client_without_a_sector_of_its_own_is_refused(self, issuer, metadata):
         with pytest.raises(ClientError):
             await register(issuer.desk, self.asked(**metadata), actor="test")
+
+    @pytest.mark.parametrize("uri", ["http://127.0.0.1/callback", "http://[::1]:7000/callback", "http://localhost/cb"])
+    async def test_everybodys_own_machine_is_no_sector(self, issuer, uri):
+        """Many apps listen there; a developer's issuer is on that machine itself."""
+        app = await issuer.public(redirect_uris=(uri,), subject_type="pairwise")
+        check_pairwise(app.registered.client, issuer.desk.config)
+        with pytest.raises(SectorError, match="own machine"):
+            check_pairwise(app.registered.client, structs.replace(issuer.desk.config, issuer="https://id.example"))
 
     async def test_a_client_keeps_its_sector(self, issuer, app, public):
         for client, changes in (
