@@ -18,9 +18,15 @@ def database(deployment, monkeypatch, postgresql_url):
     return postgresql_url
 
 
-def test_several_workers_serve_one_port(tmp_path, database):
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def where(request):
+    """The options that choose the store."""
+    return () if request.param == "SQLite" else ("--database", request.getfixturevalue("database"))
+
+
+def test_several_workers_serve_one_port(tmp_path, where):
     port = free_port()
-    argv = ("--port", str(port), "--workers", "2", "--database", database)
+    argv = ("--port", str(port), "--workers", "2", *where)
     with serving(tmp_path, *argv) as server:
         assert server.line() == f"Carnet issues at http://127.0.0.1:{port}\n"
         assert len(server.workers()) == 2

@@ -190,7 +190,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(tmp_path):
     ("argv", "status", "sentence"),
     [
         (["--issuer", "http://id.example"], 2, "is plain http on a host that is not this machine"),
-        (["--workers", "2"], 2, "several workers need PostgreSQL"),
+        (["--workers", "0"], 2, "workers is at least 1"),
         (["--data", "/proc/nowhere"], 1, "cannot be made"),
         (["--database", "postgresql://127.0.0.1:9/carnet"], 1, "the database: "),
     ],

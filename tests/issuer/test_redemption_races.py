@@ -27,9 +27,8 @@ def database(request) -> tuple[str, ...]:
 
 @pytest.fixture
 def running(database, tmp_path) -> Iterator[RunningIssuer]:
-    """On PostgreSQL two processes share the connections."""
-    workers = ("--workers", "2") if database else ()
-    with running_issuer(tmp_path, options=(*database, *workers)) as running:
+    """Two processes share the connections."""
+    with running_issuer(tmp_path, options=(*database, "--workers", "2")) as running:
         yield running
 
 

@@ -187,8 +187,8 @@ async def test_a_write_waits_for_another_process_and_reads_do_not(store, other_p
     assert await store.accounts.get("ada") == account()
 
 
-async def test_a_write_that_waited_too_long_is_refused_and_nothing_was_changed(store, writer, other_process):
-    writer.execute("PRAGMA busy_timeout = 1")
+async def test_a_write_that_waited_too_long_is_refused_and_nothing_was_changed(store, other_process, monkeypatch):
+    monkeypatch.setattr(sqlite, "_WAIT", "PRAGMA busy_timeout = 1")
     other_process.execute("BEGIN IMMEDIATE")
     answers = await asyncio.gather(*(store.accounts.add(account(f"a{n}")) for n in range(3)), return_exceptions=True)
     assert all(isinstance(answer, StorageError) and "locked" in str(answer) for answer in answers)

@@ -47,7 +47,7 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("server")
     group.add_argument("--host", metavar="H", help="address to listen on (default: 127.0.0.1)")
     group.add_argument("--port", metavar="P", help="port to listen on (default: 8080)")
-    group.add_argument("--workers", metavar="N", help="processes; more than one needs PostgreSQL (default: 1)")
+    group.add_argument("--workers", metavar="N", help="processes, at most one for each core (default: 1)")
     group.add_argument("--log-format", metavar="F", help="plain or json (default: plain)")
     group.add_argument("--tls-cert", metavar="FILE", help="certificate chain (PEM)")
     group.add_argument("--tls-key", metavar="FILE", help="its private key (PEM)")

@@ -193,8 +193,6 @@ def check(config: Config) -> Config:
         raise ConfigError(f"port {config.port} is not between 1 and 65535.")
     if config.workers < 1:
         raise ConfigError("workers is at least 1.")
-    if config.workers > 1 and config.database is None:
-        raise ConfigError("several workers need PostgreSQL (--database): SQLite has one writer.")
     if min(config.revocation_listeners, config.revocation_listeners_per_address) < 1:
         raise ConfigError("revocation_listeners and revocation_listeners_per_address are at least 1.")
     _check_admission(config)

@@ -1,7 +1,7 @@
 """SQLite: one connection writes, and commits the verbs that wait for it as one transaction; reads run beside it.
 
 The file is in write-ahead-log mode with full synchronisation (https://www.sqlite.org/wal.html): when a verb has answered, what
-it did survives a loss of power. Another process (the `carnet` command) may work on the same file.
+it did survives a loss of power. Other processes (further workers, the `carnet` command) work on the same file: they take turns.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from carnet.issuer.storage.dialect import SQLITE, Dialect
 from carnet.issuer.storage.ports import AlreadyExistsError, StaleError, StorageError, Store
 from carnet.issuer.storage.statements import Row, Statement, Undo, Verb, storable
 from carnet.issuer.storage.store import EngineStore
+from carnet.issuer.storage.turn import Turn
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -107,6 +108,12 @@ def _drive(connection: sqlite3.Connection, verb: Verb[T], *, writing: bool) -> T
         return cast(T, stop.value)
 
 
+class _LockedError(sqlite3.OperationalError):
+    """What SQLite would say if it had been asked."""
+
+    sqlite_errorcode = sqlite3.SQLITE_BUSY
+
+
 class _Job(Generic[T]):
     """A verb that waits for its turn to write, and where its answer goes."""
 
@@ -139,6 +146,7 @@ class _Writer:
     def __init__(self, path: Path) -> None:
         self._connection = connect(path)
         self._connection.execute(_NEVER_WAIT)
+        self._turn = Turn(path.parent)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="carnet-sqlite-writer")
         self._waiting: deque[_Job[Any]] = deque()
         self._work: asyncio.Task[None] | None = None
@@ -161,6 +169,7 @@ class _Writer:
             await asyncio.wait([self._work])
         self._thread.shutdown()
         self._connection.close()
+        self._turn.close()
 
     async def _commit_what_waits(self) -> None:
         while self._waiting:
@@ -171,6 +180,17 @@ class _Writer:
 
     async def _commit(self, group: list[_Job[Any]]) -> None:
         """Run a group as one transaction; if that fails as a whole, each on its own, so that one cannot spoil the others."""
+        error = await self._attempt(group)
+        if error is None:
+            return
+        if len(group) > 1 and not _busy(error):
+            for job in group:
+                await self._commit([job])
+            return
+        for job in group:
+            job.answer, job.error = None, _failure(error)
+
+    async def _attempt(self, group: list[_Job[Any]]) -> sqlite3.Error | None:
         try:
             await self._begin()
             if any(job.long for job in group):
@@ -180,13 +200,14 @@ class _Writer:
             await self._apart(self._connection.execute, "COMMIT")
         except sqlite3.Error as error:
             await self._apart(self._roll_back)
-            if len(group) == 1:
-                group[0].answer, group[0].error = None, _failure(error)
-                return
-            for job in group:
-                await self._commit([job])
+            return error
+        finally:
+            self._turn.give()
+        return None
 
     async def _begin(self) -> None:
+        if not await self._turn.take(_BUSY_SECONDS):
+            raise _LockedError("database is locked")
         try:
             self._connection.execute(_BEGIN)
         except sqlite3.Error as error:
@@ -195,7 +216,7 @@ class _Writer:
             await self._apart(self._begin_patiently)
 
     def _begin_patiently(self) -> None:
-        """Another process writes: wait for it."""
+        """A program that knows nothing of turns writes: wait for it."""
         self._connection.execute(_WAIT)
         try:
             self._connection.execute(_BEGIN)
