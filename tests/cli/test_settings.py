@@ -99,6 +99,7 @@ def test_the_demos_own_variables_and_the_secret_key_are_no_settings(load):
         ({"environ": {"CARNET_PORT": "x"}}, "CARNET_PORT: Expected `int`, got `str`"),
         ({"environ": {"CARNET_LIFETIMES_CODE": "soon"}}, "CARNET_LIFETIMES_CODE: Expected `int`"),
         ({"environ": {"CARNET_LIFETIMES_CODE": "0"}}, "lifetimes.code is at least one second."),
+        ({"toml": "encryption_algorithms = ['RSA1_5']"}, "encryption_algorithms RSA1_5 is none of ECDH-ES,"),
         ({"environ": {"CARNET_CONFIG": "absent.toml"}}, "absent.toml does not exist."),
         ({"environ": {"CARNET_DATA": ""}}, "Expected the path of a file or directory"),
         ({"environ": {"CARNET_LOG_FORMAT": "xml"}}, "CARNET_LOG_FORMAT: Invalid enum value 'xml'"),
