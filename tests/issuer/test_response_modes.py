@@ -137,4 +137,4 @@ async def test_another_mode_is_refused(app, mode):
 async def test_discovery_says_so(issuer):
     document = (await issuer.direct.get("/.well-known/openid-configuration")).json()
     assert document["response_modes_supported"] == ["query", "form_post", "query.jwt", "form_post.jwt", "jwt"]
-    assert document["authorization_signing_alg_values_supported"] [0] == "ES256"
+    assert document["authorization_signing_alg_values_supported"][0] == "ES256"
