@@ -147,6 +147,40 @@ async def test_a_key_can_be_told_when_to_sign_whoever_holds_it(desk, clock):
     assert await signing(desk.keyring) == new
 
 
+async def test_a_key_that_waited_longer_than_the_one_after_it_never_takes_over_again(desk, clock):
+    """It has its end already: tokens that it signed then would outlive it."""
+    stuck = (await desk.keyring.rotate()).kid
+    clock.advance(60)
+    later = (await desk.keyring.rotate()).kid
+    lifetimes = desk.config.lifetimes
+    clock.advance(lifetimes.key_publication)
+    await reporting(desk, clock, **{stuck: 1, later: 0})
+    assert await signing(desk.keyring) == later
+    clock.advance(lifetimes.key_acknowledgement)
+    assert await signing(desk.keyring) == later
+
+
+async def test_a_key_that_signs_at_once_does_so_however_many_wait(desk, clock):
+    first = await signing(desk.keyring)
+    waiting, at_once = (await desk.keyring.rotate()).kid, (await desk.keyring.rotate(after=0)).kid
+    assert await signing(desk.keyring) == at_once
+    clock.advance(desk.config.lifetimes.key_publication)
+    assert await signing(desk.keyring) == at_once
+    assert len({first, waiting, at_once}) == 3
+
+
+async def test_when_the_next_key_is_retired_before_it_signs_another_takes_its_place(desk, clock):
+    """Else the one that signs would come to its end without a successor."""
+    old, lost = await signing(desk.keyring), (await desk.keyring.rotate()).kid
+    await desk.keyring.retire(lost, compromised=True)
+    [fresh] = [key for key in await desk.keyring.list() if key.kid not in {old, lost}]
+    assert (fresh.retires_at, await signing(desk.keyring)) == (None, old)
+    clock.advance(desk.config.lifetimes.key_publication)
+    assert await signing(desk.keyring) == fresh.kid
+    clock.advance(LONGEST + desk.config.lifetimes.key_acknowledgement + 3_600)
+    assert await published(desk.keyring) == [fresh.kid]
+
+
 async def test_another_process_sees_a_rotation_within_seconds(desk, another, clock):
     other = another()
     old = await signing(other)

@@ -226,8 +226,10 @@ class FeedMachine:
 
     def _has_to_come_again(self, keys: KeySet | None, at: float) -> bool:
         """With other keys it comes again, and tells them: a guard at once, one who speaks for many after a while."""
-        if self._tap is not None and at - self._introduced_at < _TELL_AGAIN:
-            return False
+        if self._tap is not None:
+            if at - self._introduced_at < _TELL_AGAIN:
+                return False
+            self._introduced_at = at
         return self._introduction(keys) != self._introduced
 
     def _introduction(self, keys: KeySet | None) -> Introduction | None:

@@ -52,13 +52,17 @@ class _Ring:
         """The newest key whose time has come; before that of any has, the next one: better early than not at all."""
         published = self.of(purpose, alg, at=at)
         ready = [record for record in published if record.signs_from <= at]
-        if ready:
-            return max(ready, key=_age)
-        return min(published, key=_age, default=None)
+        overtaken = {record.follows for record in ready}  # one that waited longer than the one after it
+        return max(
+            (record for record in ready if record.kid not in overtaken),
+            key=_age,
+            default=min(published, key=_age, default=None),
+        )
 
 
-def _age(record: SigningKeyRecord) -> tuple[Instant, Instant, str]:
-    return record.signs_from, record.created_at, record.kid
+def _age(record: SigningKeyRecord) -> tuple[bool, Instant, Instant, str]:
+    """The last one of all is the one that has no end yet."""
+    return record.retires_at is None, record.created_at, record.signs_from, record.kid
 
 
 class Keyring:
@@ -190,7 +194,9 @@ class Keyring:
         revocations = (entry("key", kid, self._config, at=now),) if compromised else ()
         if not await self._keys.retire(kid, at=now, compromised=compromised, revocations=revocations):
             raise KeyringError(f"There is no key {kid!r}: `carnet key list` shows those that there are.")
-        await self._reread()
+        left = (await self._reread()).of("tokens", at=now)
+        if all(record.retires_at is not None for record in left):  # it was to take the place of one that has its end
+            await self.rotate()
         await self._begin_decrypting()
 
     async def _begin_decrypting(self) -> None:
@@ -220,9 +226,11 @@ class Keyring:
         now = self._ambient.now()
         signs_from = now if last is None else now + (self._publication if after is None else after)
         fresh = await self._fresh(purpose, alg, signs_from)
-        if purpose == "tokens" and last is not None and after is None:
-            signs_from += self._config.lifetimes.key_acknowledgement
-            fresh = replace(fresh, signs_from=signs_from, ready_from=fresh.signs_from, follows=last.kid)
+        if purpose == "tokens" and last is not None:
+            fresh = replace(fresh, follows=last.kid)
+            if after is None:
+                signs_from += self._config.lifetimes.key_acknowledgement
+                fresh = replace(fresh, signs_from=signs_from, ready_from=fresh.signs_from)
         ends_at = signs_from if purpose == "encryption" else signs_from + self._longest_token()
         if last is None or last.retires_at is not None:
             await self._add(fresh)
@@ -254,7 +262,14 @@ class Keyring:
     async def _brought_forward(self, records: Iterable[SigningKeyRecord]) -> bool:
         """Whether a key signs now that waited for guards, all of which hold it by now."""
         now = self._ambient.now()
-        waiting = [key for key in records if key.ready_from is not None and key.ready_from <= now < key.signs_from]
+        waiting = [
+            key
+            for key in records
+            if key.ready_from is not None
+            and key.ready_from <= now < key.signs_from
+            and key.compromised_at is None
+            and (key.retires_at is None or not lapsed(key.retires_at, at=now))
+        ]
         held = [key.kid for key in waiting if not (await self.lacking(key.kid)).count]
         ends_at = now + self._longest_token()
         return any([await self._keys.bring_forward(kid, signs_from=now, retires_at=ends_at) for kid in held])
