@@ -1,7 +1,7 @@
 """The token endpoint beside npm oidc-provider's, on this machine, in one run: requests per second and ratios.
 
-Carnet runs as `carnet serve` does, one worker on SQLite, and each rotation is committed with full synchronisation before it
-is answered. The peer keeps everything in memory. Both mint ES256 access tokens of the form of RFC 9068. One client program
+Carnet runs as `carnet serve` does, with one worker and with two on SQLite, and each rotation is committed with full
+synchronisation before it is answered. The peer keeps everything in memory, so that it has one process. Both mint ES256 access tokens of the form of RFC 9068. One client program
 drives each of them in turn over keep-alive connections.
 
     python benchmarks/issuer/throughput.py [--seconds 5] [--connections 32] [--rounds 3]
@@ -154,8 +154,9 @@ class Server:
 
 
 @contextmanager
-def carnet(families: int) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory() as data, running_issuer(Path(data)) as running:
+def carnet(families: int, *, workers: int) -> Iterator[Server]:
+    options = ("--workers", str(workers))
+    with tempfile.TemporaryDirectory() as data, running_issuer(Path(data), options=options) as running:
         running.command("user", "create", EMAIL, "--name", "Ann", "--password-stdin", given=PASSWORD)
         granted = ("--scope", "orders:read", "--audience", "orders")
         service = running.command("client", "create", "service", "--grant", "client_credentials", *granted)
@@ -165,7 +166,8 @@ def carnet(families: int) -> Iterator[Server]:
         )
         port = urlsplit(running.url).port or 80
         tokens = sign_in(running.url, app, families)
-        yield Server("Carnet, SQLite, durable", port, basic(service), basic(app), tokens, running.process.pid)
+        name = f"Carnet, SQLite, durable, {workers} worker{'s' if workers > 1 else ''}"
+        yield Server(name, port, basic(service), basic(app), tokens, running.process.pid)
 
 
 def sign_in(url: str, app: dict[str, str], families: int) -> list[str]:
@@ -250,7 +252,8 @@ def main() -> None:
     memory: dict[str, float] = {}
     for _ in range(given.rounds):
         for begin in (
-            carnet(given.connections),
+            carnet(given.connections, workers=1),
+            carnet(given.connections, workers=2),
             peer(given.connections, rotate=True),
             peer(given.connections, rotate=False),
         ):
@@ -260,11 +263,15 @@ def main() -> None:
                 memory[server.name] = max(memory.get(server.name, 0), server.memory())
     print(f"{given.connections} connections, {given.seconds:g} s, median of {given.rounds} rounds")
     for grant, servers in rows.items():
-        print(f"\n{grant}: requests/s, p50 and p99 in ms, µs of processor time a request, Carnet's rate as a multiple")
-        own = statistics.median(row[0] for row in next(iter(servers.values())))
+        print(
+            f"\n{grant}: requests/s, p50 and p99 in ms, µs of processor time a request, Carnet's two rates as multiples"
+        )
+        own = [statistics.median(row[0] for row in rows) for rows in list(servers.values())[:2]]
         for name, measured in servers.items():
             rate, p50, p99, cost = (statistics.median(column) for column in zip(*measured, strict=True))
-            print(f"  {name:36} {rate:8.0f} {p50:8.2f} {p99:8.2f} {cost:8.0f}   {own / rate:5.2f}")
+            print(
+                f"  {name:36} {rate:8.0f} {p50:8.2f} {p99:8.2f} {cost:8.0f}   {own[0] / rate:5.2f} {own[1] / rate:5.2f}"
+            )
     print("\nmemory, MiB (proportional set size)")
     for name, size in memory.items():
         print(f"  {name:36} {size:8.0f}")
