@@ -1,8 +1,8 @@
 """The token endpoint beside npm oidc-provider's, on this machine, in one run: requests per second and ratios.
 
 Carnet runs as `carnet serve` does, with one worker and with two on SQLite, and each rotation is committed with full
-synchronisation before it is answered. The peer keeps everything in memory, so that it has one process. Both mint ES256 access tokens of the form of RFC 9068. One client program
-drives each of them in turn over keep-alive connections.
+synchronisation before it is answered. The peer keeps everything in memory, so that it has one process. Both mint ES256 access
+tokens of the form of RFC 9068. One client program drives each of them in turn over keep-alive connections.
 
     python benchmarks/issuer/throughput.py [--seconds 5] [--connections 32] [--rounds 3]
 """
