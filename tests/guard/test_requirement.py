@@ -39,6 +39,23 @@ def test_nothing_asked_for_is_always_granted() -> None:
     assert granted(require())
 
 
+def test_one_of_several_issuers_is_enough_and_its_name_is_compared_whole() -> None:
+    assert granted(require(issuer="https://issuer.test"))
+    assert granted(require(issuer=["https://partner.test", "https://issuer.test"]))
+    refused = refusal(require(issuer="https://partner.test", role="USER"))
+    assert (refused.status, refused.code) == (403, "issuer_refused")
+    assert not granted(require(issuer="https://issuer.test/"))
+    with pytest.raises(ValueError, match="issuer names nothing"):
+        require(issuer=())
+    with pytest.raises(ValueError, match="at least one character"):
+        require(issuer=[""])
+
+
+def test_a_word_for_long_answers_that_no_route_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="long_answers is cut or finish"):
+        require(long_answers="forever")  # type: ignore[typeddict-item]
+
+
 def test_all_scope_values_are_needed() -> None:
     assert granted(require(scope="orders:read orders:write"))
     assert granted(require(scope=["orders:read"]))
