@@ -16,7 +16,7 @@ from carnet.issuer.client_directory import AT_ONCE, LEAST, LONGEST, MOST, MOST_B
 from carnet.issuer.clients import ClientError, Registered, change, remove
 from carnet.issuer.config import Config
 from carnet.issuer.storage.records import Client
-from carnet.jose import SigningKey, sign_jwt
+from carnet.jose import SigningKey, base64url, sign_jwt
 from carnet.oauth.client_id import ClientIdError
 from carnet.oauth.client_id import check as check_client_id
 
@@ -54,6 +54,8 @@ IMPOSSIBLE = [
     {"redirect_uris": ["http://app.example/callback"]},
     {"redirect_uris": ["javascript:alert(1)"]},
     {"redirect_uris": ["https://app.example/callback#x"]},
+    {"id_token_signed_response_alg": "HS256"},
+    {"id_token_encrypted_response_alg": "RSA-OAEP"},  # without keys
     {"grant_types": ["client_credentials"]},
     {"grant_types": "authorization_code"},
     {"response_types": ["token"]},
@@ -522,6 +524,17 @@ async def test_a_client_with_keys_authenticates(issuer, app, web, claims):
     answer = await app.redeem(code, **proof)
     assert answer.status_code == 200, answer.text
     assert claims(answer.json()["access_token"])["client_id"] == CLIENT_ID
+
+
+async def test_a_client_gets_its_answers_signed_as_its_document_says(issuer, app, web):
+    web.put(DOCUMENT | {"id_token_signed_response_alg": "RS256", "userinfo_signed_response_alg": "PS256"})
+    tokens = await allow(issuer, app, scope="openid email", resource="mail")
+    userinfo = await app.userinfo(tokens["access_token"])
+    algorithms = [
+        json.loads(base64url.decode(token.split(".")[0].encode()))["alg"]
+        for token in (tokens["id_token"], userinfo.text, tokens["access_token"])
+    ]
+    assert algorithms == ["RS256", "PS256", "ES256"]
 
 
 async def test_a_host_that_is_away_signs_nobody_out_but_lets_nobody_new_in(issuer, app, web):

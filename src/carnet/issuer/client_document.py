@@ -14,6 +14,7 @@ from carnet.issuer.admission import ClientDocuments
 from carnet.issuer.client_directory import ClientDocumentError
 from carnet.issuer.clients import PUBLIC, ClientError, Registration, validated
 from carnet.issuer.config import Config, loopback
+from carnet.issuer.envelope import ENVELOPE_MEMBERS
 from carnet.issuer.registration import About
 from carnet.issuer.storage.records import Client
 from carnet.oauth import redirect_uri, scope
@@ -32,6 +33,7 @@ _TAKEN = (
     "jwks",
     "jwks_uri",
     "request_object_signing_alg",
+    *ENVELOPE_MEMBERS,
     "require_signed_request_object",
     "require_pushed_authorization_requests",
     "dpop_bound_access_tokens",

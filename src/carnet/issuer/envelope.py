@@ -24,6 +24,17 @@ Content: TypeAlias = Literal["id_token", "userinfo", "introspection", "authoriza
 CONTENTS: tuple[Content, ...] = get_args(Content)
 """What a client may want in a way of its own: `<content>_signed_response_alg`, `<content>_encrypted_response_alg` and `…_enc`."""
 
+ENVELOPE_MEMBERS = (
+    *(
+        f"{content}_{member}"
+        for content in CONTENTS
+        for member in ("signed_response_alg", "encrypted_response_alg", "encrypted_response_enc")
+    ),
+    "request_object_encryption_alg",
+    "request_object_encryption_enc",
+)
+"""Of a registration; `Client` has them all."""
+
 ENCS = ("A128CBC-HS256", "A192CBC-HS384", "A256CBC-HS512", "A128GCM", "A192GCM", "A256GCM")
 """RFC 7518 section 5.1; the first is the default (OpenID Connect Registration section 2)."""
 

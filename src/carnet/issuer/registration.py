@@ -13,6 +13,7 @@ from carnet.issuer.clients import PUBLIC, ClientError, Registered, Registration,
 from carnet.issuer.config import Config, loopback
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import Egress, EgressError, reachable
+from carnet.issuer.envelope import ENVELOPE_MEMBERS
 from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 from carnet.issuer.mtls_clients import MTLS_MEMBERS
 from carnet.issuer.opaque import Opaque
@@ -37,20 +38,7 @@ OWN = (
     "jwks",
     "jwks_uri",
     "request_object_signing_alg",
-    "id_token_signed_response_alg",
-    "id_token_encrypted_response_alg",
-    "id_token_encrypted_response_enc",
-    "userinfo_signed_response_alg",
-    "userinfo_encrypted_response_alg",
-    "userinfo_encrypted_response_enc",
-    "introspection_signed_response_alg",
-    "introspection_encrypted_response_alg",
-    "introspection_encrypted_response_enc",
-    "authorization_signed_response_alg",
-    "authorization_encrypted_response_alg",
-    "authorization_encrypted_response_enc",
-    "request_object_encryption_alg",
-    "request_object_encryption_enc",
+    *ENVELOPE_MEMBERS,
     "require_signed_request_object",
     "require_pushed_authorization_requests",
     "dpop_bound_access_tokens",
