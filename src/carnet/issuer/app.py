@@ -18,6 +18,7 @@ from carnet.ambient import SYSTEM, Ambient
 from carnet.issuer import cors
 from carnet.issuer.answers import refusal
 from carnet.issuer.catalogue import Definitions
+from carnet.issuer.client_auth import offered
 from carnet.issuer.client_directory import ClientDirectory
 from carnet.issuer.client_document import described
 from carnet.issuer.client_keys import ClientKeys
@@ -167,6 +168,7 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
         egress=egress,
         client_keys=ClientKeys(egress, ambient),
         directory=ClientDirectory(config, store, egress, ambient, describe=described),
+        authentications=offered(config),
         client_authorities=client_authorities,
         secret=secret,
         metadata=describe(config, served(config)),

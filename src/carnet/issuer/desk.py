@@ -12,6 +12,7 @@ from carnet.issuer.storage.ports import Store
 
 if TYPE_CHECKING:  # these know the desk's neighbours themselves: no circle at run time
     from carnet.issuer.catalogue import Definitions
+    from carnet.issuer.client_auth.method import ClientAuthentication
     from carnet.issuer.client_directory import ClientDirectory
     from carnet.issuer.client_keys import ClientKeys
     from carnet.issuer.egress import Egress
@@ -40,6 +41,8 @@ class Desk:
     egress: Egress
     client_keys: ClientKeys
     directory: ClientDirectory
+    authentications: tuple[ClientAuthentication, ...]
+    """How clients can authenticate under these settings."""
     client_authorities: Authorities | None
     """RFC 8705 section 2.1: who is believed about clients' certificates."""
     secret: bytes = field(repr=False)

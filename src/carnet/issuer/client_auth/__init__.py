@@ -54,7 +54,7 @@ async def authenticate(request: Request, parameters: Parameters, desk: Desk) -> 
         raise InvalidRequestError("The request has more than one Authorization header.")
     certificate = client_certificate(request, desk.config)
     presented = Presented(headers[0] if headers else None, parameters, certificate)
-    used = [(method, named) for method in offered(desk.config) if (named := method.claims(presented)) is not None]
+    used = [(method, named) for method in desk.authentications if (named := method.claims(presented)) is not None]
     if len(used) > 1 and bare_client_id(presented) is None:
         raise InvalidRequestError("The client authenticates in more than one way (RFC 6749 section 2.3).")
     if not used:
