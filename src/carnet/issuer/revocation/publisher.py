@@ -174,20 +174,20 @@ class Publisher:
 
     async def _pack(self) -> _Packed:
         made = self._ambient.monotonic()
-        while self._stream is None or self._map is None:
-            await self._fill()
         await self.turn()
-        async with self._turning:
-            stream, known, sequence, issued_at = self._stream, self._map, self._sequence, self._read_at
-            frozen, self._news = known.copy(), []
+        while True:
+            async with self._turning:
+                stream, known, sequence, issued_at = self._stream, self._map, self._sequence, self._read_at
+                if stream is not None and known is not None:
+                    frozen, self._news = known.copy(), []
+                    break
+            await self._fill()
         packed = await asyncio.to_thread(lambda: pack(frozen.live(at=issued_at)))
         fresh = await asyncio.to_thread(EpochMap, packed, key=stream.key)
         if len(packed) > SNAPSHOT_LIMIT - _HEAD:
             raise SnapshotTooLargeError(f"The snapshot has {len(packed)} bytes: guards take at most {SNAPSHOT_LIMIT}.")
-        snapshot, key = (
-            Snapshot(stream.name, stream.key, sequence, issued_at, packed),
-            await self._keyring.signing_key(),
-        )
+        snapshot = Snapshot(stream.name, stream.key, sequence, issued_at, packed)
+        key = await self._keyring.signing_key()
         body = await asyncio.to_thread(sign_snapshot, snapshot, issuer=self._issuer, key=key)
         made_of = _Packed(stream.name, sequence, issued_at, made, key.kid, body)
         if self._map is known:  # else another stream began meanwhile
