@@ -51,7 +51,7 @@ async def follow(
     if channel.listeners >= limits.listeners:
         return error_answer(503, "temporarily_unavailable", "Too many listen here.", _RETRY)
     if address is not None and channel.roster.at(address) >= limits.per_address:
-        return error_answer(429, "too_many_listeners", "Too many listen from this address: use a relay.", _RETRY)
+        return error_answer(429, "temporarily_unavailable", "Too many listen from this address: use a relay.", _RETRY)
     if not channel.joins(stream=listener.stream, after=listener.sequence):
         return error_answer(410, "gap", "Nothing here joins on to that place: take a snapshot.")
     if not listener.polls:
