@@ -10,6 +10,7 @@ from carnet.issuer.endpoints import signal_poll
 from carnet.issuer.pairwise import sid_for, subject_for
 from carnet.issuer.revocation import signal_pushes
 from carnet.issuer.revocation.signal_pushes import LONGEST_WAIT, PAUSES, push, restrain
+from carnet.issuer.storage.ports import StorageError
 from carnet.issuer.totp import code_at, step_at
 from carnet.oauth.security_events import (
     ACCOUNT_DISABLED,
@@ -293,6 +294,21 @@ async def test_the_issuer_pushes_by_itself(issuer, receiver, pushes, monkeypatch
     await verification(receiver, stream, "1")
     _, token = await asyncio.wait_for(pushes.heard.get(), 20)
     assert (await receiver.verified(token))["events"] == {VERIFICATION: {"state": "1"}}
+
+
+async def test_what_fails_is_tried_again(issuer, receiver, pushes, monkeypatch, caplog):
+    monkeypatch.setattr(signal_pushes, "INTERVAL", 0.001)
+    due = issuer.desk.store.signals.due
+
+    async def once(**given):
+        monkeypatch.setattr(issuer.desk.store.signals, "due", due)
+        raise StorageError("The database did not answer.")
+
+    stream = await receiver.create_pushed(pushes)
+    monkeypatch.setattr(issuer.desk.store.signals, "due", once)
+    await verification(receiver, stream, "1")
+    await asyncio.wait_for(pushes.heard.get(), 20)
+    assert "it is tried again" in caplog.text
 
 
 @pytest.mark.spec("RFC 8935", "2", "SHOULD")

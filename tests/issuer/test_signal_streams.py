@@ -186,6 +186,20 @@ async def test_what_the_transmitter_says_is_not_the_receiver_s_to_change(receive
     assert read.json() == stream
 
 
+async def test_of_two_changes_at_once_the_second_is_told_so(issuer, receiver, monkeypatch):
+    stream = await receiver.create()
+    signals = issuer.desk.store.signals
+    kept = await signals.get(stream["stream_id"])
+
+    async def as_it_was(_stream_id):
+        return kept
+
+    monkeypatch.setattr(signals, "get", as_it_was)
+    for status, code in (("paused", 200), ("disabled", 409)):
+        asked = {"stream_id": stream["stream_id"], "status": status}
+        assert (await receiver.ask("POST", "/ssf/status", json=asked)).status_code == code
+
+
 @pytest.mark.spec(SSF, "8.1.1.5", "MUST")
 async def test_a_stream_is_deleted(receiver):
     stream = await receiver.create()

@@ -346,6 +346,11 @@ class TestSignals:
         assert await store.signals.restrain(at=at, most=5, age=DAY) == []
         [(_, kept), _] = await store.signals.list()
         assert kept <= 5
+        for _ in range(6):
+            await store.signals.put("w1", Happening(event=VERIFICATION), at=at)
+        assert await store.signals.restrain(at=at, most=5, age=DAY) == []
+        [(_, kept), _] = await store.signals.list()
+        assert kept == 5
         other = await store.signals.get("w2")
         assert other is not None
         assert other.status == "enabled"
