@@ -14,8 +14,20 @@ from carnet.ambient import SYSTEM
 from carnet.issuer.config import Config
 from carnet.issuer.storage import open_store, postgresql
 from carnet.issuer.storage.ports import Fresh
+from carnet.issuer.storage.records import Pseudonym
 from carnet.testing.storage.races import ENDS
-from carnet.testing.storage.samples import NOW, artifact, client, digest, lives, rotate, session, settle
+from carnet.testing.storage.samples import (
+    NOW,
+    account,
+    artifact,
+    client,
+    digest,
+    lives,
+    revocation,
+    rotate,
+    session,
+    settle,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgresql]
 
@@ -177,3 +189,35 @@ async def test_a_successor_is_not_given_again_once_it_is_used(store, watcher):
         assert await store.artifacts.replay("refresh_token", digest("r0"), at=NOW, window=10, per_hour=3) is None
         if interruption is None:
             break
+
+
+RAISING = {
+    "sign-out everywhere": lambda store: store.sessions.end_all("ada", at=NOW, lifetime=400),
+    "other roles": lambda store: store.accounts.replace(
+        account(), account(epoch=1), revocations=[revocation("ada", "subject", epoch=1)]
+    ),
+}
+
+
+@pytest.mark.parametrize("raising", RAISING)
+@pytest.mark.parametrize("minting_comes_between", [True, False])
+async def test_no_token_says_an_old_epoch_under_a_name_that_no_entry_has(
+    store, watcher, raising, minting_comes_between
+):
+    """A pairwise client's token is minted: its name is kept, then the account is read (`issuer/pairwise.py`)."""
+
+    async def mint():
+        await store.pseudonyms.keep([Pseudonym(value="p-ada", sector="shop.example", subject="ada")])
+        return (await store.accounts.get("ada")).epoch
+
+    for step in STEPS:
+        await begin(store, watcher)
+        calls = [lambda: RAISING[raising](store), mint]
+        first, second = calls if minting_comes_between else calls[::-1]
+        *answers, interruption = await interleave(first, second, step=step, watcher=watcher)
+        said = answers[1 if minting_comes_between else 0]
+        entry = await store.revocations.find("subject", "p-ada", at=NOW)
+        assert said == 1 or (entry is not None and entry.epoch > said), f"an interruption at statement {step}"
+        if interruption is None:
+            break
+    assert 1 < step < STEPS[-1]
