@@ -288,6 +288,23 @@ async def test_events_are_pushed_in_order_with_the_header_that_was_given(issuer,
     assert pushes.taken() == []
 
 
+@pytest.mark.spec(SSF, "8.1.2.1", "MUST NOT")
+async def test_nothing_more_is_pushed_once_a_stream_is_paused(issuer, receiver, pushes, still):
+    stream = await receiver.create_pushed(pushes)
+    for state in ("1", "2"):
+        await verification(receiver, stream, state)
+    send = issuer.desk.egress.request
+
+    async def and_pause(*given, **more):
+        answer = await send(*given, **more)
+        await receiver.ask("POST", "/ssf/status", json={"stream_id": stream["stream_id"], "status": "paused"})
+        return answer
+
+    issuer.desk.egress.request = and_pause
+    await everyone(issuer.desk)
+    assert len(pushes.taken()) == 1
+
+
 async def test_the_issuer_pushes_by_itself(issuer, receiver, pushes, monkeypatch):
     monkeypatch.setattr(signal_pushes, "INTERVAL", 0.001)
     stream = await receiver.create_pushed(pushes)

@@ -93,11 +93,15 @@ async def _serve(stream: SignalStream, tries: int, desk: Desk) -> None:
     client = await desk.store.clients.get(stream.client_id)
     if client is None:  # and so the stream
         return
-    waiting, _ = await desk.store.signals.waiting(stream.stream_id, limit=AT_ONCE)
-    tokens = await signed(waiting, client, desk)
-    for signal in waiting:
+    for _ in range(AT_ONCE):
+        # One at a time: a stream may be paused, or deleted, meanwhile.
+        waiting, _ = await desk.store.signals.waiting(stream.stream_id, limit=1)
+        if not waiting:
+            break
+        [signal] = waiting
+        [token] = (await signed(waiting, client, desk)).values()
         try:
-            await _send(stream, tokens[token_id(signal)], desk)
+            await _send(stream, token, desk)
         except _RefusedError as refusal:
             await note(desk, "signal.refused", stream, jti=token_id(signal), err=str(refusal))
         except _NotTakenError as error:
