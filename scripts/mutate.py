@@ -246,6 +246,8 @@ def main() -> None:
                 shutil.copy2(PROJECT / name, copy)
         compileall.compile_dir(copy, quiet=2)
         sys.dont_write_bytecode = True  # a mutant must not be taken for the next one of its second
+        # What tests start themselves keeps to the same.
+        os.environ |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(copy / "src")}
         os.chdir(copy)
         tests = [_measure(copy, test) for place in places for test in _test_files(copy / place)]
         total = survived = 0
