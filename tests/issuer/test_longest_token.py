@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from carnet.issuer.accounts import people
 from carnet.issuer.app import open_desk
 from carnet.issuer.config import Config, ConfigError, Lifetimes, check
 from carnet.issuer.revoking import entry, entry_lifetime
@@ -71,3 +72,33 @@ def test_the_bound_is_one_that_guards_can_keep(lifetimes, accepted):
     else:
         with pytest.raises(ConfigError, match="longest_access_token is at least"):
             check(config)
+
+
+class TestOfALongLivedToken:
+    @pytest.fixture
+    def config(self, tmp_path):
+        lifetimes = Lifetimes(longest_access_token=80_000, refresh_token_idle=3_600)
+        return Config(issuer="http://127.0.0.1:8080", data=tmp_path, lifetimes=lifetimes)
+
+    @pytest.mark.parametrize("more", [(), ("refresh_token",)], ids=["alone", "beside a refresh token"])
+    async def test_an_app_can_be_taken_back_as_long_as_its_tokens_live(self, issuer, more):
+        """Though nothing of the family can be spent any more, and its rows are swept by then."""
+        ann = await issuer.sign_in()
+        app = await issuer.register(access_token_lifetime=80_000, grant_types=("authorization_code", *more))
+        token = (await app.tokens())["access_token"]
+        for _ in range(5):
+            issuer.clock.advance(15_000)
+            await issuer.desk.store.sweep(at=issuer.clock.now())
+        assert await app.active(token)
+        await people.revoke_app(issuer.desk, ann.subject, app.client_id, by=people.CLI)
+        assert not await app.active(token)
+
+    async def test_its_rows_go_when_it_has_expired(self, issuer):
+        await issuer.sign_in()
+        app = await issuer.register(access_token_lifetime=80_000, grant_types=("authorization_code",))
+        await app.tokens()
+        issuer.clock.advance(79_000)
+        await issuer.desk.store.sweep(at=issuer.clock.now())
+        issuer.clock.advance(1_100)
+        assert await issuer.desk.store.sweep(at=issuer.clock.now()) >= 2
+        assert await issuer.desk.store.sweep(at=issuer.clock.now()) == 0

@@ -12,9 +12,9 @@ from carnet.issuer.storage.records import Artifact
 from carnet.issuer.storage.statements import Row, Statement, Verb
 
 _NAMELESS = "."
-_NAMED = 3_700
-"""Seconds after its beginning for which access tokens may name a family though nothing of it can be spent any more: so long it
-can still be ended."""
+_FIRST_LOOK = 3_700
+"""Seconds after a family's beginning until it is first looked at: most access tokens of one of which nothing can be spent any
+more have expired by then (`sweeping.py` says what is looked at)."""
 
 
 _STANDING = (
@@ -97,7 +97,7 @@ def enter(key: str, artifact: Artifact) -> Verb[bool]:
         made = yield Statement(
             "INSERT INTO family (family, subject, client_id, sid, kept_until) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT DO NOTHING RETURNING 1",
-            (key, *owner, max(artifact.expires_at, artifact.created_at + _NAMED)),
+            (key, *owner, max(artifact.expires_at, artifact.created_at + _FIRST_LOOK)),
         )
         if made:
             return True

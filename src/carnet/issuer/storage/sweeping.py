@@ -10,21 +10,29 @@ from carnet.ambient import Instant
 from carnet.issuer.storage.statements import Statement, Verb
 
 _HOUR = 3_600
+_LEEWAY = 60
+"""Seconds for which guards accept a token beyond its end."""
 
 
 def _families(at: Instant, limit: int) -> Verb[int]:
-    """A family goes, with its spent artifacts, when nothing of it can be spent any more: until then reuse is recognised."""
+    """A family goes, with its spent artifacts, when nothing of it can be spent any more: until then reuse is recognised.
+
+    And not while an access token lives that came of it: until then it can be taken back.
+    """
     gone = 0
+    [[longest]] = yield Statement("SELECT value FROM counter WHERE name = 'longest_access_token'")
     rows = yield Statement(
         "SELECT family, revoked_at FROM family WHERE kept_until <= ? ORDER BY kept_until LIMIT ? FOR UPDATE SKIP LOCKED",
         (at, limit),
     )
     for family, revoked_at in rows:
-        [[latest]] = yield Statement(
-            "SELECT max(expires_at) FROM artifact WHERE family = ? AND spent_at IS NULL", (family,)
+        [[expires_at, created_at]] = yield Statement(
+            "SELECT max(expires_at), max(created_at) FROM artifact WHERE family = ? AND spent_at IS NULL", (family,)
         )
-        if revoked_at is None and latest is not None and latest > at:
-            yield Statement("UPDATE family SET kept_until = ? WHERE family = ?", (latest, family))
+        [[spent_at]] = yield Statement("SELECT max(spent_at) FROM artifact WHERE family = ?", (family,))
+        needed = max(expires_at or 0, max(created_at or 0, spent_at or 0) + longest + _LEEWAY)
+        if revoked_at is None and needed > at:
+            yield Statement("UPDATE family SET kept_until = ? WHERE family = ?", (needed, family))
             continue
         removed = yield Statement(
             "DELETE FROM artifact WHERE digest IN (SELECT digest FROM artifact WHERE family = ? LIMIT ?) RETURNING 1",
