@@ -31,14 +31,11 @@ ACTOR = "registration"
 
 async def register(request: Request, desk: Desk) -> Response:
     """RFC 7591 section 3. The token is spent last: a request that is refused does not cost it."""
-    statement = None
-    if "authorization" in request.headers:
-        token = await _token(request, "registration_token", desk)
-        given = await _metadata(request)
-        statement = await software_statements.brought(given, desk)
-    else:
-        token, given = None, await _metadata(request)
-        statement = await _admitted(given, desk)
+    token = await _token(request, "registration_token", desk) if "authorization" in request.headers else None
+    given = await _metadata(request)
+    statement = await software_statements.brought(given, desk)
+    if token is None and (statement is None or not statement.issuer.admits):
+        raise _no_token()
     policy = _policy(token, statement, desk.config)
     registered = registration.asked_client(given, desk, policy, statement=statement)
     client = registered.client
@@ -101,22 +98,6 @@ async def _token(request: Request, kind: registration.TokenKind, desk: Desk) -> 
 
 def _no_token() -> InvalidTokenError:
     return InvalidTokenError("This needs a token for registration, and there is none, or it is not valid any more.")
-
-
-async def _admitted(given: dict[str, Any], desk: Desk) -> SoftwareStatement:
-    """The statement that stands for an initial access token.
-
-    Raises:
-        InvalidTokenError: there is none, or none that does.
-    """
-    if software_statements.MEMBER not in given or not any(
-        trusted.admits for trusted in desk.config.software_statement_issuers
-    ):
-        raise _no_token()
-    statement = await software_statements.brought(given, desk)
-    if statement is None or not statement.issuer.admits:
-        raise _no_token()
-    return statement
 
 
 def _policy(token: Artifact | None, statement: SoftwareStatement | None, config: Config) -> RegistrationPolicy:
