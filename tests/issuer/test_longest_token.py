@@ -77,7 +77,7 @@ def test_the_bound_is_one_that_guards_can_keep(lifetimes, accepted):
 class TestOfALongLivedToken:
     @pytest.fixture
     def config(self, tmp_path):
-        lifetimes = Lifetimes(longest_access_token=80_000, refresh_token_idle=3_600)
+        lifetimes = Lifetimes(longest_access_token=80_000, refresh_token_idle=3_600, session=50_000)
         return Config(issuer="http://127.0.0.1:8080", data=tmp_path, lifetimes=lifetimes)
 
     @pytest.mark.parametrize("more", [(), ("refresh_token",)], ids=["alone", "beside a refresh token"])
@@ -101,4 +101,21 @@ class TestOfALongLivedToken:
         await issuer.desk.store.sweep(at=issuer.clock.now())
         issuer.clock.advance(1_100)
         assert await issuer.desk.store.sweep(at=issuer.clock.now()) >= 2
+        assert await issuer.desk.store.sweep(at=issuer.clock.now()) == 0
+
+    async def test_signing_out_takes_back_what_was_issued_before_a_step_up_long_ago(self, issuer):
+        """The session before has reached its end by then, and is swept; its tokens have not."""
+        await issuer.sign_in()
+        app = await issuer.register(access_token_lifetime=80_000, grant_types=("authorization_code",))
+        issuer.clock.advance(issuer.desk.config.lifetimes.session_idle - 60)  # 6,860 seconds before its end
+        first = (await app.tokens())["access_token"]
+        await issuer.enter(await app.authorize(prompt="login"))
+        issuer.clock.advance(7_000)
+        await issuer.desk.store.sweep(at=issuer.clock.now())
+        assert await app.active(first)
+        page = await issuer.http.get("/account")
+        await issuer.submit("/account/sign-out", issuer.fields(page))
+        assert not await app.active(first)
+        issuer.clock.advance(80_000)
+        await issuer.desk.store.sweep(at=issuer.clock.now())
         assert await issuer.desk.store.sweep(at=issuer.clock.now()) == 0

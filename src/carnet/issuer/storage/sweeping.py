@@ -12,6 +12,7 @@ from carnet.issuer.storage.statements import Statement, Verb
 _HOUR = 3_600
 _LEEWAY = 60
 """Seconds for which guards accept a token beyond its end."""
+_LONGEST = "SELECT value FROM counter WHERE name = 'longest_access_token'"
 
 
 def _families(at: Instant, limit: int) -> Verb[int]:
@@ -20,7 +21,7 @@ def _families(at: Instant, limit: int) -> Verb[int]:
     And not while an access token lives that came of it: until then it can be taken back.
     """
     gone = 0
-    [[longest]] = yield Statement("SELECT value FROM counter WHERE name = 'longest_access_token'")
+    [[longest]] = yield Statement(_LONGEST)
     rows = yield Statement(
         "SELECT family, revoked_at FROM family WHERE kept_until <= ? ORDER BY kept_until LIMIT ? FOR UPDATE SKIP LOCKED",
         (at, limit),
@@ -47,19 +48,25 @@ def _families(at: Instant, limit: int) -> Verb[int]:
 
 
 def _sessions(at: Instant, limit: int) -> Verb[int]:
-    """A session that has expired is kept for as long as a refresh token was handed out for it."""
+    """A session that has expired is kept for as long as a refresh token was handed out for it.
+
+    One that another took the place of, also while an access token of its own lives: the other's end takes that back.
+    """
     gone = 0
+    [[longest]] = yield Statement(_LONGEST)
     rows = yield Statement(
-        "SELECT sid FROM session WHERE kept_until <= ? ORDER BY kept_until LIMIT ? FOR UPDATE SKIP LOCKED", (at, limit)
+        "SELECT sid, ended_at FROM session WHERE kept_until <= ? ORDER BY kept_until LIMIT ? FOR UPDATE SKIP LOCKED",
+        (at, limit),
     )
-    for [sid] in rows:
+    for sid, ended_at in rows:
         [[latest]] = yield Statement("SELECT max(kept_until) FROM family WHERE sid = ?", (sid,))
-        if latest is None:
+        needed = 0 if ended_at is None else ended_at + longest + _LEEWAY
+        if latest is None and needed <= at:
             yield Statement("DELETE FROM session WHERE sid = ?", (sid,))
             yield Statement("DELETE FROM participant WHERE sid = ? AND due_at IS NULL", (sid,))
             gone += 1
         else:
-            yield Statement("UPDATE session SET kept_until = ? WHERE sid = ?", (max(latest, at + 1), sid))
+            yield Statement("UPDATE session SET kept_until = ? WHERE sid = ?", (max(latest or 0, needed, at + 1), sid))
     return gone
 
 
