@@ -23,6 +23,7 @@ ASKED = {
     "/orders.Orders/Send": require(role="CLERK"),
     "/orders.Orders/Pay": require(max_age=300),
     "/orders.Orders/Ping": None,
+    "/orders.Orders/Talk": require(long_answers="finish"),
 }
 SHAPES = {"Read": "unary_unary", "Watch": "unary_stream", "Send": "stream_unary", "Talk": "stream_stream"}
 METHODS = {**SHAPES, "Pay": "unary_unary", "Ping": "unary_unary", "Other": "unary_unary"}
@@ -185,6 +186,31 @@ async def test_a_token_without_the_role_is_denied_without_a_word_why(
     assert status == grpc.StatusCode.PERMISSION_DENIED
     assert 'error="insufficient_scope"' in trailing["www-authenticate"]
     assert "CLERK" not in details
+
+
+@pytest.mark.parametrize("method", ["Watch", "Talk"])
+async def test_a_stream_ends_when_its_token_expires_unless_its_method_lets_it_go_on(
+    caller: Caller, issuer: FakeIssuer, clock: Clock, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    said = []
+
+    def name() -> bytes:
+        said.append(b"part")
+        if len(said) > 1:
+            clock.advance(600)
+        return b"part"
+
+    monkeypatch.setattr(caller.service, "name", name)
+    token = issuer.token("bob", scope="orders:read", roles=["CLERK"])
+    if method == "Talk":
+        assert await caller.call(method, token) == [b"part", b"part"]
+        return
+    heard = caller._begin(method, token, (), b"")
+    assert await anext(aiter(heard)) == b"part"
+    with pytest.raises(grpc.aio.AioRpcError) as ended:
+        await anext(aiter(heard))
+    assert ended.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    assert 'error="invalid_token"' in dict(ended.value.trailing_metadata())["www-authenticate"]
 
 
 async def test_a_method_that_is_not_named_asks_for_a_valid_token(caller: Caller, issuer: FakeIssuer) -> None:

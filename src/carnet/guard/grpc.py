@@ -7,9 +7,10 @@ async def Cancel(self, request, context):
     principal = guard.principal()
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from inspect import isasyncgenfunction
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, Unpack
 
@@ -78,13 +79,30 @@ class Guard(_Guarding, grpc.aio.ServerInterceptor):
     ) -> Any:
         """Called by the server for each call."""
         requirement = self._asked_by(handler_call_details.method)
-        if requirement is not None:
-            metadata = handler_call_details.invocation_metadata
-            try:
-                _principal.set(await self.checkpoint.admit(_authorizations(metadata), requirement))
-            except RefusedRequestError as error:
-                return _refusing(await continuation(handler_call_details), error.refused)
-        return await continuation(handler_call_details)
+        if requirement is None:
+            return await continuation(handler_call_details)
+        authorizations = _authorizations(handler_call_details.invocation_metadata)
+        try:
+            _principal.set(await self.checkpoint.admit(authorizations, requirement))
+        except RefusedRequestError as error:
+            return _refusing(await continuation(handler_call_details), error.refused)
+        return self._holding(await continuation(handler_call_details), authorizations, requirement)
+
+    def _holding(self, handler: Any, authorizations: list[bytes], requirement: Requirement) -> Any:
+        """A method that yields its answers: each is sent only if the call would still be let in."""
+        if handler is None or requirement.long_answers == "finish" or not isasyncgenfunction(_method_of(handler)):
+            return handler
+        method = _method_of(handler)
+
+        async def streams(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            async for message in method(request, context):
+                try:
+                    await self.checkpoint.readmit(authorizations, requirement)
+                except RefusedRequestError as error:
+                    await context.abort(*_told(error.refused))
+                yield message
+
+        return _like(handler, streams)
 
 
 class BlockingGuard(_Guarding, grpc.ServerInterceptor):
@@ -118,23 +136,36 @@ class BlockingGuard(_Guarding, grpc.ServerInterceptor):
 
         def streams(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             with self._admitted(context, requirement):
-                yield from method(request, context)
+                for message in method(request, context):
+                    if requirement.long_answers == "cut":
+                        self._readmit(context, requirement)
+                    yield message
 
         return _like(handler, streams if handler.response_streaming else answers)
 
     @contextmanager
     def _admitted(self, context: grpc.ServicerContext, requirement: Requirement) -> Iterator[None]:
-        try:
+        with _aborting(context):
             principal = self.checkpoint.admit(_authorizations(context.invocation_metadata()), requirement)
-        except RefusedRequestError as error:
-            code, details, metadata = _told(error.refused)
-            context.set_trailing_metadata(metadata)
-            context.abort(code, details)
         token = _principal.set(principal)
         try:
             yield
         finally:
             _principal.reset(token)
+
+    def _readmit(self, context: grpc.ServicerContext, requirement: Requirement) -> None:
+        with _aborting(context):
+            self.checkpoint.readmit(_authorizations(context.invocation_metadata()), requirement)
+
+
+@contextmanager
+def _aborting(context: grpc.ServicerContext) -> Iterator[None]:
+    try:
+        yield
+    except RefusedRequestError as error:
+        code, details, metadata = _told(error.refused)
+        context.set_trailing_metadata(metadata)
+        context.abort(code, details)
 
 
 def _authorizations(metadata: Any) -> list[bytes]:
