@@ -52,7 +52,9 @@ def replay(
         )
         trace += _possession(principal.claims.get("cnf"), config)
         if principal.roles_ref is not None:
-            trace.append("roles: the token only names them; the gateway would ask the issuer for them, which was not done")
+            trace.append(
+                "roles: the token only names them; the gateway would ask the issuer for them, which was not done"
+            )
         verdict = rule.requirement.check(principal, at=at, leeway=trusted.leeway)
     except RefusedRequestError as error:
         refused = error.refused
