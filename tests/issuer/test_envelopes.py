@@ -13,6 +13,7 @@ from carnet.issuer.envelope import ENCS
 from carnet.jose import JwtVerifier, KeySet, SigningKey, base64url, sign_jwt
 from carnet.jose.encryption_keys import DecryptionKey, EncryptionKey
 from carnet.jose.jwe import decrypt_compact, encrypt_compact
+from carnet.jose.key_set import MAX_KEYS
 from carnet.jose.nested_jwt import decrypt_then_verify, sign_then_encrypt
 from carnet.oauth.id_token import at_hash
 
@@ -139,6 +140,18 @@ class TestIdTokens:
         )
         answer = await app.redeem(await app.code())
         assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+
+    async def test_more_keys_than_any_client_has_are_not_tried_one_by_one(self, issuer, ann, net):
+        document = {"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}] * MAX_KEYS + JWKS["keys"]}
+        net.answer = answering(content=json.dumps(document).encode())
+        app = await issuer.register(
+            jwks_uri="https://app.example/jwks", id_token_encrypted_response_alg="ECDH-ES+A256KW"
+        )
+        code = await app.code()
+        assert (await app.redeem(code)).status_code == 503
+        issuer.clock.advance(11)
+        net.answer = answering(content=json.dumps({"keys": document["keys"][2:]}).encode())
+        assert (await app.redeem(code)).status_code == 200
 
     @pytest.mark.spec("OpenID Connect Core", "3.1.2.1", "MUST")
     async def test_an_encrypted_id_token_is_a_hint_once_its_client_has_decrypted_it(self, issuer, ann):

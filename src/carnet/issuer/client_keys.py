@@ -9,6 +9,7 @@ from carnet.ambient import Ambient
 from carnet.issuer.egress import Egress, EgressError
 from carnet.jose import KeySet
 from carnet.jose.errors import MalformedError
+from carnet.jose.key_set import MAX_KEYS
 from carnet.jose.strict_json import parse_object
 
 ALGORITHMS = ("ES256", "PS256", "RS256", "Ed25519", "EdDSA", "ES384", "ES512", "PS384", "PS512", "RS384", "RS512")
@@ -110,4 +111,6 @@ def _read(answer: bytes) -> Mapping[str, Any]:
     document = parse_object(answer)
     if not isinstance(document.get("keys"), tuple):
         raise MalformedError("It has no array 'keys'.")
+    if len(document["keys"]) > MAX_KEYS:
+        raise MalformedError(f"It has more than {MAX_KEYS} keys: each is tried where one is looked for.")
     return document
