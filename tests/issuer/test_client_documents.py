@@ -200,6 +200,8 @@ async def test_a_visitor_who_allows_nothing_leaves_no_trace_of_it(issuer, app):
 async def test_the_page_shows_the_host_of_the_client_id_and_who_vouches_for_the_rest(issuer, app):
     await issuer.sign_in()
     text = unescape((await issuer.follow(await app.authorize(resource="mail"))).text)
+    assert "<b>app.example</b> asks for access to your account" in text
+    assert "It asks for access at <b>mail</b>" in text
     assert "what is certain is its address: <b>app.example</b>" in text
     assert "called <b>The App</b>" in text
     assert "a program on this very computer" not in text

@@ -41,6 +41,7 @@ async def show(request: Request, desk: Desk) -> Response:
         redirect_uri=asked.back.redirect_uri,
         policies=_policies(asked.back.client),
         stranger=host_of(asked.back.client.client_id) if asked.back.client.from_document else None,
+        audience=asked.audience,
         local=only_here((asked.back.redirect_uri,)),
     )
 
