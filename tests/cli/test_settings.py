@@ -119,7 +119,7 @@ def test_what_is_wrong_is_named_with_its_place(load, layers, sentence):
         (("--port", "0"), "port 0 is not between 1 and 65535."),
         (("--prot", "80"), "unrecognized arguments: --prot"),
         (("--wor", "2"), "unrecognized arguments: --wor"),
-        (("--workers", "2"), "several workers need PostgreSQL"),
+        (("--workers", "0"), "workers is at least 1"),
         (("--issuer", "http://id.example"), "is plain http on a host that is not this machine"),
         (("--issuer", "https://id.example/"), "ends with a slash"),
         (("--issuer", "https://id.example"), "needs --tls-cert and --tls-key, or --trusted-proxy"),
