@@ -23,6 +23,13 @@ def test_a_confidential_client_gets_a_secret_that_is_shown_once(carnet, shop):
     assert shown == {name: value for name, value in shop.items() if name != "client_secret"}
 
 
+def test_what_people_are_shown_of_a_client_are_words_and_no_python(carnet, shop):
+    lines = dict(line.split(None, 1) for line in carnet("client", "show", shop["client_id"]).out.splitlines())
+    assert lines["grant_types"] == "authorization_code refresh_token"
+    assert (lines["audiences"], lines["roles"]) == ("orders", "-")
+    assert (lines["dpop_bound_access_tokens"], lines["metadata"]) == ("no", "-")
+
+
 def test_a_client_that_people_sign_in_to_gets_the_code_grant(shop):
     assert shop["grant_types"] == ["authorization_code", "refresh_token"]
     assert shop["token_endpoint_auth_method"] == "client_secret_basic"

@@ -23,7 +23,10 @@ CLI = Path(carnet.__file__).parent / "cli"
         (["user"], "the following arguments are required: COMMAND"),
         (["user", "crate"], "invalid choice: 'crate'"),
         (["user", "create"], "the following arguments are required: EMAIL"),
-        (["user", "list", "--jsn"], "unrecognized arguments: --jsn"),
+        (
+            ["user", "list", "--jsn"],
+            "unrecognized arguments: --jsn; the nearest is --json (see carnet user list --help)",
+        ),
         (["user", "list", "--js"], "unrecognized arguments: --js"),
         (["client", "create", "Shop", "--access-token-lifetime", "long"], "invalid int value: 'long'"),
         (["key", "retire"], "the following arguments are required: KID"),

@@ -117,7 +117,7 @@ def test_what_is_wrong_is_named_with_its_place(load, layers, sentence):
     [
         (("--port", "http"), "--port: Expected `int`, got `str`"),
         (("--port", "0"), "port 0 is not between 1 and 65535."),
-        (("--prot", "80"), "unrecognized arguments: --prot"),
+        (("--prot", "80"), "unrecognized arguments: --prot 80; the nearest is --port (see carnet"),
         (("--wor", "2"), "unrecognized arguments: --wor"),
         (("--workers", "0"), "workers is at least 1"),
         (("--issuer", "http://id.example"), "is plain http on a host that is not this machine"),

@@ -98,7 +98,9 @@ def add(subparsers: Any) -> None:
         help="of the list of redirect URIs that share pairwise subjects; default: the host of its own",
     )
     create.add_argument("--first-party", action="store_true", help="yours: people are not asked for consent")
-    create.add_argument("--access-token-lifetime", type=int, metavar="SECONDS")
+    create.add_argument(
+        "--access-token-lifetime", type=int, metavar="SECONDS", help="of its access tokens (default: the issuer's)"
+    )
     create.add_argument(
         "--status-list",
         action="store_true",
@@ -427,8 +429,10 @@ def _document(client: "Client") -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
         return " ".join(value) or "-"
-    if isinstance(value, dict | list):
+    if isinstance(value, dict | list | tuple):
         return json.dumps(value) if value else "-"
     return "-" if value in {None, ""} else str(value)
