@@ -305,6 +305,26 @@ async def test_nothing_more_is_pushed_once_a_stream_is_paused(issuer, receiver, 
     assert len(pushes.taken()) == 1
 
 
+async def test_a_receiver_that_takes_its_time_keeps_others_waiting_for_seconds_alone(
+    issuer, receiver, pushes, still, monkeypatch
+):
+    stream = await receiver.create_pushed(pushes)
+    for state in map(str, range(5)):
+        await verification(receiver, stream, state)
+    request = issuer.desk.egress.request
+
+    async def slow(*asked, **more):
+        issuer.clock.advance(2)
+        return await request(*asked, **more)
+
+    monkeypatch.setattr(issuer.desk.egress, "request", slow)
+    taken = []
+    for _ in range(3):
+        assert await push(issuer.desk) == 1
+        taken.append(len(pushes.taken()))
+    assert taken == [2, 2, 1], "the next round goes on where this one ended"
+
+
 async def test_the_issuer_pushes_by_itself(issuer, receiver, pushes, monkeypatch):
     monkeypatch.setattr(signal_pushes, "INTERVAL", 0.001)
     stream = await receiver.create_pushed(pushes)

@@ -26,6 +26,8 @@ INTERVAL = 1.0
 """Seconds between two looks at where something is to be pushed."""
 AT_ONCE = 10
 """Events that a stream is pushed before others have their turn."""
+PATIENCE = 3.0
+"""Seconds after which they have it whatever it still has to be pushed: no receiver keeps others waiting by being slow."""
 LEASE = 60
 """Seconds for which a stream is one node's: longer than `AT_ONCE` requests can take."""
 
@@ -93,7 +95,10 @@ async def _serve(stream: SignalStream, tries: int, desk: Desk) -> None:
     client = await desk.store.clients.get(stream.client_id)
     if client is None:  # and so the stream
         return
+    began = desk.ambient.monotonic()
     for _ in range(AT_ONCE):
+        if desk.ambient.monotonic() - began >= PATIENCE:
+            break
         # One at a time: a stream may be paused, or deleted, meanwhile.
         waiting, _ = await desk.store.signals.waiting(stream.stream_id, limit=1)
         if not waiting:
