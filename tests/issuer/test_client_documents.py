@@ -207,6 +207,18 @@ async def test_the_page_shows_the_host_of_the_client_id_and_who_vouches_for_the_
     assert "a program on this very computer" not in text
 
 
+@pytest.mark.spec(DRAFT, "6.4", "SHOULD")
+@pytest.mark.parametrize("known", [False, True])
+async def test_nobody_signs_in_for_a_name_that_a_stranger_has_chosen(issuer, app, known):
+    """Whoever has allowed it something, so that the store has its document: what it calls itself proves nothing."""
+    if known:
+        await allow(issuer, app, resource="mail")
+        issuer.http.cookies.clear()
+    page = unescape((await issuer.follow(await app.authorize(resource="mail"))).text)
+    assert "app.example" in page
+    assert "The App" not in page
+
+
 @pytest.mark.spec("MCP authorization", "Localhost Redirect URI Risks", "SHOULD")
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:49152/callback", "http://localhost:3000/callback"])
 async def test_an_answer_that_goes_to_this_computer_is_warned_of_and_allowed_each_time(issuer, app, uri):
@@ -636,3 +648,14 @@ async def test_offline_access_that_it_may_not_have_is_ignored_and_costs_it_nothi
     monkeypatch.setattr(issuer.desk.directory, "_config", replace(issuer.desk.config, client_documents=setting))
     tokens = await allow(issuer, app, resource="mail", scope="files:read offline_access")
     assert claims(tokens["access_token"])["scope"] == "files:read"
+
+
+async def test_what_was_allowed_at_one_resource_is_asked_again_for_another(issuer, app):
+    await allow(issuer, app, resource="mail", scope="openid files:read")
+    assert "code" in app.query(await app.authorize(resource="mail", scope="openid files:read"))
+    other = "https://files.example/mcp"
+    page = await issuer.follow(await app.authorize(resource=other, scope="openid files:read"))
+    assert f"It asks for access at <b>{other}</b>" in page.text
+    await allow(issuer, app, resource=other, scope="openid files:read")
+    for resource in ("mail", other):
+        assert "code" in app.query(await app.authorize(resource=resource, scope="openid files:read"))

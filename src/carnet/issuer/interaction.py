@@ -97,6 +97,8 @@ def _consent_needed(asked: AuthorizationRequest, consent: Consent | None, flow: 
         return False
     if consent is None or excess(asked.scope, consent.scope):
         return True
+    if client.from_document and excess(asked.audience, consent.audience):
+        return True  # what other clients may reach is registered
     if asked.authorization_details and (flow is None or flow.allowed_by != consent.subject):
         return True  # RFC 9396: allowed each time, never remembered
     just_now = flow is not None and consent.granted_at >= flow.began_at

@@ -61,6 +61,7 @@ async def decide(request: Request, desk: Desk) -> Response:
         subject=account.subject,
         client_id=asked.back.client.client_id,
         scope=asked.scope,
+        audience=asked.audience if asked.back.client.from_document else (),
         granted_at=desk.ambient.now(),
     )
     if not await adopt(asked.back.client, desk):

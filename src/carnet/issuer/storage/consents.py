@@ -29,11 +29,15 @@ class StoredConsents(Group):
             "SELECT document FROM consent WHERE subject = ? AND client_id = ? FOR UPDATE",
             (consent.subject, consent.client_id),
         )
-        before = _CONSENT.decode(rows[0][0]).scope
-        scope = before + tuple(value for value in consent.scope if value not in before)
+        before = _CONSENT.decode(rows[0][0])
+        both = msgspec.structs.replace(
+            consent,
+            scope=tuple(dict.fromkeys((*before.scope, *consent.scope))),
+            audience=tuple(dict.fromkeys((*before.audience, *consent.audience))),
+        )
         yield Statement(
             "UPDATE consent SET document = ? WHERE subject = ? AND client_id = ?",
-            (msgspec.json.encode(msgspec.structs.replace(consent, scope=scope)), consent.subject, consent.client_id),
+            (msgspec.json.encode(both), consent.subject, consent.client_id),
         )
 
     @reading

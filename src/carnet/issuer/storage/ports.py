@@ -263,7 +263,7 @@ class Consents(Protocol):
     async def get(self, subject: str, client_id: str) -> Consent | None: ...
 
     async def grant(self, consent: Consent) -> None:
-        """Add its scope to what was allowed before.
+        """Add its scope and its audience to what was allowed before.
 
         Raises:
             StaleError: the account or the client is gone.

@@ -241,6 +241,8 @@ class Consent(Struct, frozen=True, kw_only=True):
     subject: str
     client_id: str
     scope: tuple[str, ...]
+    audience: tuple[str, ...] = ()
+    """RFC 8707: at which resource servers, of a client that nobody has registered; others are registered for theirs."""
     granted_at: Instant
 
 

@@ -15,6 +15,11 @@ class TestConsents:
         await store.consents.grant(replace(consent("orders", "openid"), granted_at=NOW + 5))
         allowed = replace(consent("openid", "email", "orders"), granted_at=NOW + 5)
         assert await store.consents.get("ada", "shop") == allowed
+        for audience in (("mail",), ("files", "mail")):
+            await store.consents.grant(replace(consent("openid"), audience=audience))
+        found = await store.consents.get("ada", "shop")
+        assert found is not None
+        assert (found.scope, found.audience) == (("openid", "email", "orders"), ("mail", "files"))
 
     async def test_the_consents_of_a_subject_are_listed(self, store: Store) -> None:
         await settle(store, "ada", "bob")
