@@ -16,6 +16,7 @@ from carnet.issuer.login import NotProvedError
 from carnet.issuer.login.device import remember
 from carnet.issuer.login.returning import way_back
 from carnet.issuer.storage.records import Account
+from carnet.oauth.client_id import host_of, names_document
 from carnet.oauth.parameters import Parameters
 
 
@@ -59,8 +60,15 @@ async def errand_of(desk: Desk, seen: Visit, given: Parameters) -> Errand:
     flow = open_flow(desk, sealed_flow, browser=seen.browser_digest) if sealed_flow else None
     back = way_back(desk, seen, sealed_back) if sealed_back else None
     client_id = flow.parameters.get("client_id") if flow else None
-    client = await desk.store.clients.get(client_id) if client_id else None
-    return Errand(given, flow, back, client.client_name if client else None)
+    return Errand(given, flow, back, await _name_of(client_id, desk) if client_id else None)
+
+
+async def _name_of(client_id: str, desk: Desk) -> str | None:
+    """What people are told for whom they sign in: of a client that only a document describes its host, which is certain."""
+    client = await desk.store.clients.get(client_id)
+    if client is None or client.from_document:
+        return host_of(client_id) if names_document(client_id) else None
+    return client.client_name
 
 
 def proof_page(
