@@ -2,6 +2,9 @@
 
 import pytest
 
+from carnet.issuer.definition import ScopeDefinition
+from carnet.issuer.definitions import define
+
 pytestmark = pytest.mark.anyio
 
 
@@ -44,6 +47,32 @@ async def test_a_scope_of_the_deployments_own_is_shown_by_its_name(issuer):
     app = await issuer.register(first_party=False, scope="photos:print")
     page = await issuer.follow(await app.authorize(scope="photos:print"))
     assert "photos:print" in page.text
+
+
+@pytest.mark.spec("OAuth 2.1", "7.9", "SHOULD")
+async def test_a_defined_scope_value_is_shown_in_the_reader_s_language_and_on_their_account_page(issuer):
+    sentences = {"en": "See your photos", "de-AT": "Ihre Fotos sehen"}
+    wanted = ScopeDefinition(name="photos:print", description=sentences)
+    await define(issuer.desk, wanted, before=None, actor="test")
+    await issuer.sign_in()
+    app = await issuer.register(first_party=False, scope="photos:print", client_name="Printer")
+    asked = (await app.authorize(scope="photos:print")).headers["location"]
+    for languages, shown in (
+        ("de-AT, en;q=0.5", "Ihre Fotos sehen"),
+        ("de-at-1996", "Ihre Fotos sehen"),
+        ("fr, en-GB", "See your photos"),
+        ("fr", "See your photos"),
+        ("", "See your photos"),
+    ):
+        page = await issuer.http.get(asked, headers={"Accept-Language": languages})
+        assert (shown in page.text, sum(one in page.text for one in sentences.values())) == (True, 1), languages
+    await issuer.submit("/consent", issuer.fields(page) | {"decision": "allow"})
+    account = await issuer.http.get("/account")
+    assert '<span title="photos:print">See your photos</span>' in account.text
+    revoke = issuer.fields(account) | {"client_id": app.client_id}
+    await issuer.submit("/account/apps/revoke", revoke)
+    assert "Printer" not in (await issuer.http.get("/account")).text
+    assert asks(await app.authorize(scope="photos:print"))
 
 
 @pytest.mark.spec("RFC 6749", "4.1.2.1", "MUST")

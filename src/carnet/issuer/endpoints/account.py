@@ -24,6 +24,7 @@ from carnet.issuer.login import NotProvedError
 from carnet.issuer.login.password import check_password
 from carnet.issuer.login.returning import sign_in_url
 from carnet.issuer.refusals import SeeOtherError, page
+from carnet.issuer.scope_sentences import scope_sentences
 from carnet.issuer.signed_out import frames_of, signed_out
 from carnet.issuer.storage.records import Account, Session
 from carnet.oauth import acr
@@ -139,6 +140,7 @@ async def _page(
     status: int = 422,
 ) -> Response:
     done = None if error else link_parameters(request).get("done")
+    apps = await apps_of(desk, account.subject)
     return desk.pages.render(
         request,
         "account",
@@ -147,7 +149,8 @@ async def _page(
         account=account,
         session=session,
         sessions=await sessions.sessions_of(desk, account),
-        apps=await apps_of(desk, account.subject),
+        apps=apps,
+        sentences=dict(await scope_sentences(request, desk, {value for app in apps for value in app.scope})),
         asked=len(await waiting_for(desk, account.subject)),
         administers=ADMIN in account.roles,
         notice=f"notice.{done}" if done in NOTICES else None,
