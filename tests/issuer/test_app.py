@@ -60,6 +60,16 @@ async def test_a_wrong_method_is_a_405_and_an_unknown_path_a_404(issuer):
 
 
 @pytest.mark.anyio
+@pytest.mark.spec("RFC 9700", "4.12", "MUST NOT")
+async def test_no_path_that_is_nearly_right_has_a_request_sent_again_with_its_secrets(issuer):
+    """Starlette would answer 307, to whatever scheme it was asked by itself: behind a proxy that is http."""
+    for endpoint in ENDPOINTS:
+        for method in endpoint.methods:
+            answer = await issuer.direct.request(method, f"{endpoint.path}/", data={"client_secret": "x"})
+            assert not answer.is_redirect, endpoint.path
+
+
+@pytest.mark.anyio
 async def test_starting_and_ending_leaves_nothing_running(tmp_path):
     import asyncio
 

@@ -213,7 +213,7 @@ def create_app(
             await desk.store.close()
 
     routes = _routes(config, served(config))
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[
             Middleware(SecurityMiddleware, config=config, aliased=_aliased(config)),
@@ -222,6 +222,8 @@ def create_app(
         exception_handlers={Exception: _broken},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # RFC 9700 section 4.12: by 307, which has secrets sent again
+    return app
 
 
 def _aliased(config: Config) -> tuple[re.Pattern[str], ...]:
