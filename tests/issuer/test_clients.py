@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from carnet.issuer.clients import ClientError, Registration, change, register, remove, rotate_secret
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.storage.ports import StaleError
+from carnet.issuer.storage.records import Pseudonym
 
 pytestmark = pytest.mark.anyio
 
@@ -60,6 +61,15 @@ async def test_a_client_id_is_no_accounts_subject(issuer, new):
     account = await issuer.person()
     with pytest.raises(ClientError, match="subject of an account"):
         await new(client_id=account.subject)
+
+
+@pytest.mark.spec("RFC 9700", "4.15", "SHOULD NOT")
+async def test_a_client_id_is_no_name_either_that_pairwise_clients_know_somebody_by(issuer, new):
+    account = await issuer.person()
+    name = Pseudonym(value="ann-at-app", sector="app.example", subject=account.subject)
+    await issuer.desk.store.pseudonyms.keep([name])
+    with pytest.raises(ClientError, match="subject of an account"):
+        await new(client_id=name.value)
 
 
 @pytest.mark.parametrize(

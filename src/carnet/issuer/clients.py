@@ -196,7 +196,10 @@ async def keep(desk: Desk, client: Client, *, actor: str) -> None:
             f"A client {client.client_id!r} was deleted a moment ago, and its tokens are still refused under that name: "
             "choose another client_id, or wait for an hour."
         )
-    if await desk.store.accounts.get(client.client_id) is not None:
+    if (
+        await desk.store.accounts.get(client.client_id) is not None
+        or await desk.store.pseudonyms.find(client.client_id) is not None
+    ):
         raise TakenError(f"{client.client_id!r} is the subject of an account (RFC 9700 section 4.15): choose another.")
     try:
         await desk.store.clients.add(client)
