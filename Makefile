@@ -45,6 +45,7 @@ model: $(VENV)/test.stamp  ## run the revocation feed against its model, 100,000
 	@nice python tests/properties/test_feed.py $(ARGS)
 
 explore: $(VENV)/test.stamp  ## send an issuer a hundred thousand requests that are made out of its description
+	@CARNET_TEST_EXAMPLES=3000 nice python -m pytest tests/properties/test_issuer_requests.py
 	@nice python tests/fuzz/explore_api.py $(ARGS)
 
 mutate: $(VENV)/test.stamp  ## change the code of MODULES bit by bit and see whether a test notices
