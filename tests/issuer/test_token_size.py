@@ -1,9 +1,13 @@
 """Access tokens that would be too large only name their roles, and guards find them; whoever cannot is not let in."""
 
+import asyncio
+from types import SimpleNamespace
+
 import httpx2
 import pytest
 
-from carnet.guard import Checkpoint
+from carnet.guard import BlockingCheckpoint, Checkpoint
+from carnet.guard.principal import ClaimFormError, principal_of
 from carnet.guard.refusal import RefusedRequestError
 from carnet.guard.requirement import require
 from carnet.issuer.accounts import people
@@ -141,3 +145,39 @@ async def test_a_service_s_many_roles_are_named_too(issuer, claims, guard):
     token = (await service.post(grant_type="client_credentials")).json()["access_token"]
     assert "roles_ref" in claims(token)
     assert (await guard.admit(bearer(token))).roles == frozenset(ROLES)
+
+
+async def test_a_guard_in_threads_finds_the_roles_as_well(issuer, app):
+    token = (await app.tokens(scope="orders:read"))["access_token"]
+    documents = {
+        path: (await issuer.direct.get(path, headers={"Authorization": f"Bearer {token}"})).content
+        for path in ("/.well-known/openid-configuration", "/jwks", "/roles")
+    }
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, content=documents[request.url.path]))
+    guard = BlockingCheckpoint(
+        issuer=ISSUER, audience="orders", revocation=None, ambient=issuer.clock.ambient, transport=transport
+    )
+    admitted = await asyncio.to_thread(guard.admit, bearer(token), require(role=ROLES[3]))
+    assert admitted.roles == frozenset(ROLES)
+    guard.stop()
+
+
+@pytest.mark.parametrize(
+    "answer", [b'{"roles": "ADMIN"}', b'{"roles": [1]}', b"nonsense", b'{"roles": ["ADMIN"]}', b"{}"]
+)
+async def test_roles_of_another_form_or_digest_are_nobody_s(issuer, app, guard, monkeypatch, answer):
+    token = (await app.tokens(scope="orders:read"))["access_token"]
+
+    async def told(*_: object) -> httpx2.Response:
+        return httpx2.Response(200, content=answer)
+
+    await guard.source.load()
+    monkeypatch.setattr(guard, "_transport", httpx2.MockTransport(told))
+    with pytest.raises(RefusedRequestError) as refused:
+        await guard.admit(bearer(token))
+    assert refused.value.refused.code == ("roles_changed" if b'["ADMIN"]' in answer else "roles_unknown")
+
+
+def test_a_token_that_has_roles_and_names_some_has_neither():
+    with pytest.raises(ClaimFormError):
+        principal_of(SimpleNamespace(claims={"roles": (), "roles_ref": "x"}, header={}))
