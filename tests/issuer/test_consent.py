@@ -42,11 +42,11 @@ async def test_the_page_says_who_asks_for_what(issuer, app):
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
 
 
-async def test_a_scope_of_the_deployments_own_is_shown_by_its_name(issuer):
+async def test_a_scope_of_the_deployments_own_is_shown_by_its_name_and_once(issuer):
     await issuer.sign_in()
     app = await issuer.register(first_party=False, scope="photos:print")
     page = await issuer.follow(await app.authorize(scope="photos:print"))
-    assert "photos:print" in page.text
+    assert page.text.count("photos:print") == 1
 
 
 @pytest.mark.spec("OAuth 2.1", "7.9", "SHOULD")
