@@ -239,6 +239,8 @@ async def test_a_body_of_another_kind_and_a_query_that_is_not_known_are_refused(
         "?cursor=x",
         "?cursor=%C3%A4",
         "?limit=null",
+        "?limit=",
+        "?search",
     ):
         assert problem(await api("GET", f"/accounts{query}")) == (400, "malformed")
 

@@ -1,6 +1,7 @@
 """RFC 9110, RFC 9457: the admin API over HTTP: each operation of its resources as an endpoint, read and answered alike."""
 
 from typing import Any, get_args
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
@@ -84,6 +85,9 @@ def _query(operation: Operation, request: Request) -> Any:
     texts = {field.name for field in fields(kind) if field.type is str or str in get_args(field.type)}
     try:
         given = parse(request.scope["query_string"]).pairs()
+        empty = [name for name, text in parse_qsl(request.url.query, keep_blank_values=True) if not text]
+        if empty:
+            raise Malformed(f"The parameter {empty[0]} is empty: leave it out.")
         return msgspec.convert({name: text if name in texts else _number(text) for name, text in given}, kind)
     except InvalidRequestError as error:
         raise Malformed(error.description) from None
