@@ -185,3 +185,15 @@ async def test_lists_that_nobody_asks_for_any_more_are_not_remembered(issuer, ap
         assert len(issuer.desk.status_lists._made) == 1
         issuer.clock.advance(PERIOD + EXPIRY)
         await issuer.sign_in()
+
+
+async def test_lists_of_a_database_that_was_put_back_say_nothing_of_what_it_does_not_know(issuer, app, claims):
+    """Rule R21: tokens that were given since the backup have no place in it: a bit that is not set would call them good."""
+    store = issuer.desk.store
+    before = claims((await app.tokens())["access_token"])["status"]["status_list"]["uri"]
+    await store.revocations.forget_stream()
+    after = claims((await app.tokens())["access_token"])["status"]["status_list"]["uri"]
+    issuer.clock.advance(AGE)
+    assert (await issuer.direct.get(before)).status_code == 404
+    assert (await issuer.direct.get(after)).status_code == 200
+    assert (await issuer.direct.get("/status-lists")).json() == {"status_lists": [after]}

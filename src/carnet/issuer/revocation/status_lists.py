@@ -15,6 +15,7 @@ from msgspec import structs
 from carnet.ambient import Ambient, Instant
 from carnet.issuer.config import Config
 from carnet.issuer.keyring import Keyring
+from carnet.issuer.revocation.publisher import fresh_stream
 from carnet.issuer.storage.ports import Store
 from carnet.issuer.storage.records import ListedToken
 from carnet.jose import base64url, sign_jwt
@@ -76,6 +77,8 @@ class StatusLists:
     async def with_place(self, token: AccessToken, kid: str) -> AccessToken:
         """Give a token that is about to be signed by the key `kid` its place: a random one, so that it says nothing of others."""
         period = token.issued_at // PERIOD
+        # After an old database was put back there are other lists: nobody knows the places that are taken in those of before.
+        stream = await self._store.revocations.stream(fresh_stream(self._ambient))
         listed = ListedToken(
             list_id="",
             index=0,
@@ -90,7 +93,7 @@ class StatusLists:
         )
         tries = 0
         while True:
-            list_id = f"{period}-{tries // _TRIES}"
+            list_id = f"{period}-{tries // _TRIES}-{stream.name[:8]}"
             index = int.from_bytes(self._ambient.entropy(4), "big") % SIZE
             if await self._store.status_lists.place(structs.replace(listed, list_id=list_id, index=index)):
                 return structs.replace(token, status={"status_list": {"idx": index, "uri": self._uri(list_id)}})

@@ -337,7 +337,10 @@ class Revocations(Protocol):
         """The stream that the numbers belong to; `fresh` becomes it where there is none yet."""
 
     async def forget_stream(self) -> None:
-        """The numbers that were given may be given again: the database is an old one that was put back."""
+        """The numbers that were given may be given again: the database is an old one that was put back.
+
+        It does not know the places that tokens have got since: all status lists end.
+        """
 
     async def longest_token(self, longest: int, *, at: Instant) -> int:
         """Note how long access tokens may live from now on, in seconds; the answer is how long living ones may at most.

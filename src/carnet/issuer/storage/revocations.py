@@ -119,6 +119,7 @@ class StoredRevocations(Group):
     @overhauling
     def forget_stream(self) -> Verb[None]:
         yield Statement("DELETE FROM stream")
+        yield Statement("DELETE FROM listed_token")
 
     @writing
     def longest_token(self, longest: int, *, at: Instant) -> Verb[int]:

@@ -71,6 +71,12 @@ class TestStatusLists:
         await store.sweep(at=NOW + 7_199)
         assert not await store.status_lists.place(listed(7))
 
+    async def test_lists_end_when_a_database_is_put_back(self, store: Store) -> None:
+        await store.status_lists.place(listed(1))
+        await store.revocations.forget_stream()
+        assert await store.status_lists.published(at=NOW) == []
+        assert await store.status_lists.taken_back("l1", at=NOW) is None
+
     async def test_a_list_goes_with_the_last_token_in_it(self, store: Store) -> None:
         await store.status_lists.place(listed(1))
         await store.status_lists.place(listed(1, "l2", kept_until=NOW + 9_000))
