@@ -30,10 +30,10 @@ SCOPE = "openid offline_access stock:read stock:write orders:read orders:write i
 def demo(tmp_path_factory) -> Iterator[RunningDemo]:
     """Its issuer publishes two keys from the beginning: ES256, which signs, and RS256, which would in ten minutes."""
     data = tmp_path_factory.mktemp("demo")
-    for algorithm, command in (("ES256", "list"), ("RS256", "rotate")):
+    for algorithm, *command in (("ES256", "list"), ("RS256", "rotate", "--no-wait")):
         settings = data / f"{algorithm}.toml"
         settings.write_text(f'data = "issuer"\nsigning_algorithm = "{algorithm}"\n')
-        carnet("key", command, "--config", str(settings))
+        carnet("key", *command, "--config", str(settings))
     with running_demo(data) as demo:
         yield demo
 
