@@ -333,6 +333,13 @@ async def test_nobody_gives_a_client_more_of_the_admin_api_than_they_have(issuer
     refused = await weak("POST", "/clients", powerful)
     assert (refused.status_code, refused.json()["error"]) == (403, "insufficient_scope")
     assert 'scope="admin:keys.write"' in refused.headers["www-authenticate"]
+    lure = {
+        "client_name": "L",
+        "redirect_uris": ["https://l.example/cb"],
+        "first_party": True,
+        "scope": "admin:keys.write",
+    }
+    assert (await weak("POST", "/clients", lure)).status_code == 403
     client_id = (await api.good("POST", "/clients", powerful | {"client_id": "p"}))["client_id"]
     for method, path, body in (
         ("POST", f"/clients/{client_id}/secret", None),
