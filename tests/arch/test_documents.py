@@ -16,6 +16,7 @@ from carnet.cli.errors import UsageError
 from carnet.issuer.app import ENDPOINTS
 from carnet.issuer.config import Config, Lifetimes
 from carnet.jose import JoseError
+from carnet.oauth.errors import OAuthError
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -153,13 +154,28 @@ def test_every_endpoint_is_described():
         ), endpoint.path
 
 
-def codes(error: type[JoseError]) -> set[str]:
-    return {error.code, *(code for child in error.__subclasses__() for code in codes(child))}
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")), ids=name)
+def test_every_page_is_found_from_the_readme_or_from_the_list_of_decisions(path):
+    listed = set()
+    for index in (ROOT / "README.md", ROOT / "docs/decisions/README.md"):
+        targets = re.findall(r"\]\((?!https?:)([^)#]+)", index.read_text("utf-8"))
+        listed |= {(index.parent / target).resolve() for target in targets}
+    assert path.resolve() in listed
+
+
+def codes(error: type[JoseError] | type[OAuthError]) -> set[str]:
+    own = {error.code} if "code" in vars(error) else set()
+    return own | {code for child in error.__subclasses__() for code in codes(child)}
 
 
 def test_every_code_of_the_token_core_is_described():
     described = set(re.findall(r"`([a-z_]+)`", (REFERENCE / "errors.md").read_text("utf-8")))
     assert codes(JoseError) <= described
+
+
+def test_every_error_of_the_issuer_is_described():
+    described = set(re.findall(r"`([a-z_]+)`", (REFERENCE / "errors.md").read_text("utf-8")))
+    assert codes(OAuthError) <= described
 
 
 def test_every_dependency_has_its_reason():
