@@ -118,7 +118,8 @@ def add(subparsers: Any) -> None:
     create.add_argument(
         "--metadata",
         metavar="FILE",
-        help="a JSON object of further members of its registration, such as token_exchange",
+        help="a JSON object of further members of its registration, such as token_exchange; in its member metadata "
+        "what the client says about itself, such as initiate_login_uri and tos_uri",
     )
 
     token = subcommand(

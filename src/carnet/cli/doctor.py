@@ -120,7 +120,7 @@ def _tls(config: Config) -> list[Finding]:
 async def _database(_config: Config, store: "Store") -> Finding:
     await store.check()
     count = await store.accounts.count()
-    return good("database", f"it answers, and holds {count} accounts.")
+    return good("database", f"it answers, and holds {count} {'account' if count == 1 else 'accounts'}.")
 
 
 async def _clock(config: Config, store: "Store") -> Finding:

@@ -58,7 +58,7 @@ def _restore(arguments: Namespace) -> int:
     output.show(
         arguments,
         {"accounts": accounts, "kept": None if kept is None else str(kept)},
-        f"Restored; all sessions and refresh tokens of {accounts} accounts have ended.{before}\n"
+        f"Restored; all sessions and refresh tokens have ended; accounts: {accounts}.{before}\n"
         "Roles, passwords, disabled accounts, client secrets and signing keys are as they were at the backup:\n"
         "repeat what was changed since, above all `carnet user disable` and `carnet key retire --compromised`.",
     )
