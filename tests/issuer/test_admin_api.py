@@ -2,12 +2,16 @@
 
 import json
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from msgspec import structs
 
+from carnet.issuer import admin_api
 from carnet.issuer.accounts import people
 from carnet.issuer.admin_api import RESOURCES
 from carnet.issuer.config import Config
@@ -477,3 +481,34 @@ async def test_registration_tokens_keys_and_events(issuer, api):
         assert problem(await api("GET", f"/events?since={since}")) == (400, "malformed")
     only = await api.good("GET", f"/events?name=key.retired&since=0&until={issuer.clock.now() + 1}")
     assert [event["detail"] for event in only["items"]] == [{"kid": fresh["kid"], "compromised": True}]
+
+
+def test_each_file_of_the_admin_api_with_a_resource_is_in_the_tuple():
+    files = {path.stem for path in Path(admin_api.__file__).parent.glob("*.py")} - {"__init__"}
+    modules = [import_module(f"{admin_api.__name__}.{name}") for name in sorted(files)]
+    assert {id(module.RESOURCE) for module in modules if hasattr(module, "RESOURCE")} == {id(one) for one in RESOURCES}
+    assert len({resource.name for resource in RESOURCES}) == len(RESOURCES)
+
+
+async def test_many_that_look_at_the_definitions_at_once_read_them_once(issuer, monkeypatch):
+    reads = 0
+    read = issuer.desk.store.definitions.list
+
+    async def counted():
+        nonlocal reads
+        reads += 1
+        await anyio.sleep(0)
+        return await read()
+
+    monkeypatch.setattr(issuer.desk.store.definitions, "list", counted)
+    issuer.clock.advance(3)
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(issuer.desk.definitions.current)
+    assert reads == 1
+    issuer.clock.advance(1)
+    await issuer.desk.definitions.current()
+    assert reads == 1
+    issuer.clock.advance(1)
+    await issuer.desk.definitions.current()
+    assert reads == 2

@@ -4,6 +4,7 @@ A definition stands in the code, in the settings or in the store. What the setti
 under the same name, and both go before what is built in.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -138,13 +139,18 @@ class Definitions:
         self._stored = stored
         self._ambient = ambient
         self._read_at = 0.0
+        self._reading = asyncio.Lock()
         self._catalogue: Catalogue | None = None
 
     async def current(self) -> Catalogue:
         """Raises StorageError: the store does not answer."""
-        if self._catalogue is None or self._ambient.monotonic() - self._read_at >= REFRESH:
-            return await self.reread()
-        return self._catalogue
+        known = self._catalogue
+        if known is not None and self._ambient.monotonic() - self._read_at < REFRESH:
+            return known
+        async with self._reading:
+            if self._catalogue is known or self._catalogue is None:  # nobody has read it while this call waited
+                return await self.reread()
+            return self._catalogue
 
     async def reread(self) -> Catalogue:
         """As the store has it now: whoever changes a definition reads anew."""
