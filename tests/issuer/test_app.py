@@ -60,6 +60,15 @@ async def test_a_wrong_method_is_a_405_and_an_unknown_path_a_404(issuer):
 
 
 @pytest.mark.anyio
+async def test_people_get_a_page_where_there_is_none(issuer):
+    for path, status in (("/nothing", 404), ("/account/password", 405)):
+        answer = await issuer.direct.get(path, headers={"accept": "text/html,*/*"})
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+        assert "There is no such page" in answer.text
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.anyio
 @pytest.mark.spec("RFC 9700", "4.12", "MUST NOT")
 async def test_no_path_that_is_nearly_right_has_a_request_sent_again_with_its_secrets(issuer):
     """Starlette would answer 307, to whatever scheme it was asked by itself: behind a proxy that is http."""

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, compile_path
 
 from carnet.ambient import SYSTEM, Ambient
@@ -219,7 +220,7 @@ def create_app(
             Middleware(SecurityMiddleware, config=config, aliased=_aliased(config)),
             Middleware(LiteralPaths, routes=routes),
         ],
-        exception_handlers={Exception: _broken},
+        exception_handlers={404: _nowhere, 405: _nowhere, Exception: _broken},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # RFC 9700 section 4.12: by 307, which has secrets sent again
@@ -313,6 +314,22 @@ async def _unavailable(request: Request, desk: Desk) -> Response:
 @page
 async def _unavailable_page(_request: Request, _desk: Desk) -> Response:
     raise RefusalError(503, "unavailable", retry_after=5)
+
+
+async def _nowhere(request: Request, error: Exception) -> Response:
+    """What the router does not know: people get a page from which they find on."""
+    status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (404, None)
+    if _for_people(request):
+        response = await _lost_page(request, request.app.state.desk)
+        response.status_code = status
+        response.headers.update(headers or {})
+        return response
+    return PlainTextResponse("Not Found" if status == 404 else "Method Not Allowed", status, headers)
+
+
+@page
+async def _lost_page(_request: Request, _desk: Desk) -> Response:
+    raise RefusalError(404, "nowhere")
 
 
 async def _broken(request: Request, _error: Exception) -> Response:
