@@ -238,7 +238,11 @@ async def change(desk: Desk, before: Client, after: Client, *, actor: str) -> Cl
         )
     await check_documents(desk, changed)
     await desk.store.clients.replace(before, changed)
-    fields = [name for name in Client.__struct_fields__ if getattr(before, name) != getattr(changed, name)]
+    fields = [
+        name
+        for name in Client.__struct_fields__
+        if name != "updated_at" and getattr(before, name) != getattr(changed, name)
+    ]
     await _note(desk, "client.changed", changed, actor, {"changed": fields})
     return changed
 
