@@ -72,6 +72,13 @@ def test_without_the_content_type_there_is_no_token_inside(cty, opened):
         opened(sealed(sign_jwt(CLAIMS, SIGNING, typ="at+jwt"), cty=cty))
 
 
+@pytest.mark.spec("RFC 7519", "5.2", "MUST")
+def test_a_header_that_says_nothing_of_its_content_has_no_token_inside(opened):
+    inner = sign_jwt(CLAIMS, SIGNING, typ="at+jwt").encode()
+    with pytest.raises(MalformedError, match="'cty' is not JWT"):
+        opened(encrypt_compact(inner, RECIPIENT.public(), enc=ENC))
+
+
 @pytest.mark.spec("RFC 8725", "3.3", "MUST")
 @pytest.mark.parametrize("alg", ["none", "None", "NONE"])
 def test_an_unsecured_token_inside_of_an_encrypted_one_is_refused(alg, opened, forge):

@@ -58,8 +58,7 @@ def decrypt_then_verify(
         JoseError: it is refused; `code` says why.
     """
     decrypted = decrypt_compact(token, keys, enc=enc, max_length=max_length)
-    content_type = decrypted.header.get("cty")
-    if not isinstance(content_type, str) or content_type.upper() != _CONTENT_TYPE:
+    if decrypted.header.get("cty", "").upper() != _CONTENT_TYPE:
         raise MalformedError("The header's 'cty' is not JWT: there is no token inside (RFC 7519 section 5.2).")
     try:
         inner = decrypted.plaintext.decode("ascii")
