@@ -24,10 +24,12 @@ def test_the_list_names_what_was_taken_back_with_its_marks(carnet):
     assert "sep < 1" in line
 
 
-def test_what_comes_is_printed_as_it_comes(tmp_path):
+def test_what_comes_from_the_issuer_of_the_settings_is_printed_as_it_comes(tmp_path):
     with running_issuer(tmp_path) as running:
         running.command("user", "create", "ada@example.com")
-        command = [sys.executable, "-m", "carnet.cli", "revocations", "tail", "--issuer", running.url, "--json"]
+        settings = tmp_path / "elsewhere.toml"
+        settings.write_text(f'issuer = "{running.url}"\n')
+        command = [sys.executable, "-m", "carnet.cli", "revocations", "tail", "--config", str(settings), "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tail:
             try:
                 lines = map(json.loads, tail.stdout)

@@ -140,12 +140,12 @@ def _tail(arguments: Namespace) -> int:
 
     from carnet.guard.metadata import MetadataError
 
-    config = settings.load(arguments) if arguments.guards else None
-    arguments.issuer = arguments.issuer or (config.issuer if config is not None else "http://127.0.0.1:8080")
+    config = settings.load(arguments) if arguments.guards or arguments.issuer is None else None
+    arguments.issuer = arguments.issuer or (config and config.issuer)
     logging.basicConfig(format="carnet: %(message)s", level=logging.WARNING)  # why nothing comes, on standard error
     try:
         with one_line():
-            asyncio.run(_tail_both(arguments, config))
+            asyncio.run(_tail_both(arguments, config if arguments.guards else None))
     except MetadataError as error:
         raise UsageError(str(error)) from None
     raise CommandError("the feed is not followed any more.")
