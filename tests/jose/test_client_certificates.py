@@ -1,5 +1,6 @@
 """RFC 5280, RFC 8705 section 2: who vouches for a client's certificate, and whether it is the registered one."""
 
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -9,6 +10,7 @@ from tests.certificates import Authority, certificate
 
 from carnet.jose import SigningKey
 from carnet.jose.client_certificates import Authorities, CertificateRefusedError, ClientCertificate, registered_key
+from carnet.jose.distinguished_names import parse_name
 from carnet.jose.errors import InvalidKeyError
 from carnet.testing import Clock
 
@@ -139,3 +141,40 @@ def test_what_is_no_certificate_is_refused():
     for chain in ((), (b"x",), (certificate("CN=x").pem,) * 11):
         with pytest.raises(InvalidKeyError):
             ClientCertificate.read(chain)
+
+
+def broken(der: bytes, old: bytes, new: bytes) -> bytes:
+    """The same certificate with other octets in it; its signature does not matter to who only reads it."""
+    assert der.count(old) >= 1
+    return der.replace(old, new)
+
+
+def test_a_name_that_is_no_text_is_refused_and_named_unreadable_in_the_log():
+    shown = ClientCertificate.read([broken(certificate("CN=unspoken").der, b"unspoken", b"\xff" * 8)])
+    with pytest.raises(CertificateRefusedError, match="subject cannot be read"):
+        _ = shown.subject
+    assert shown.subject_text == "unreadable"
+    spoken = ClientCertificate.read([certificate("CN=spoken").der])
+    assert (spoken.subject_text, spoken.subject) == ("CN=spoken", parse_name("CN=spoken"))
+
+
+EXTENDED_KEY_USAGE, ALTERNATIVE_NAME = b"\x06\x03\x55\x1d\x25", b"\x06\x03\x55\x1d\x11"
+
+
+def test_extensions_that_cannot_be_read_give_no_names():
+    der = certificate("CN=x", names={"dns": "billing.example"}).der
+    twice = broken(der, EXTENDED_KEY_USAGE, ALTERNATIVE_NAME)
+    no_text = broken(der, b"billing.example", b"\xff" * 15)
+    for unreadable in (twice, no_text):
+        with pytest.raises(CertificateRefusedError, match="extensions cannot be read"):
+            ClientCertificate.read([unreadable]).names("dns")
+
+
+def test_an_authority_whose_extensions_cannot_be_read_is_none():
+    pem = pem_of(broken(certificate("CN=x", names={"dns": "a.example"}).der, EXTENDED_KEY_USAGE, ALTERNATIVE_NAME))
+    with pytest.raises(InvalidKeyError, match="no certificate of an authority"):
+        Authorities(pem)
+
+
+def pem_of(der: bytes) -> bytes:
+    return b"-----BEGIN CERTIFICATE-----\n" + b64encode(der) + b"\n-----END CERTIFICATE-----\n"

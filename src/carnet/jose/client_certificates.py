@@ -35,6 +35,10 @@ NameKind: TypeAlias = Literal["dns", "uri", "ip", "email"]
 """RFC 8705 section 2.1.2: the kinds of subject alternative names by which clients are known."""
 
 
+_UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What the library says of extensions that it cannot read."""
+
+
 class CertificateRefusedError(Exception):
     """A certificate that does not prove what it is to prove; the message, which is for the log, says why."""
 
@@ -94,7 +98,7 @@ class ClientCertificate:
             extension = self._own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except x509.ExtensionNotFound:
             return frozenset()
-        except ValueError as error:
+        except _UNREADABLE as error:
             raise CertificateRefusedError(f"The extensions cannot be read: {error}") from None
         if kind == "ip":
             addresses = extension.get_values_for_type(x509.IPAddress)
@@ -185,7 +189,7 @@ class Authorities:
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *_UNREADABLE):
         return False
 
 
