@@ -11,6 +11,7 @@ from carnet.oauth.redirect_uri import origin
 _ALLOWED_HEADERS = "Authorization, Content-Type, DPoP"
 _EXPOSED_HEADERS = "WWW-Authenticate, DPoP-Nonce"
 _PREFLIGHT_LIFETIME = 600
+_CLIENT = "carnet.client"
 
 
 def preflight(request: Request, methods: tuple[str, ...]) -> Response:
@@ -27,7 +28,7 @@ def preflight(request: Request, methods: tuple[str, ...]) -> Response:
 
 def speaks_for(request: Request, client: Client | None) -> None:
     """Note whose request it is, as soon as that is known: scripts of that client may read its refusals too."""
-    request.state.client = client
+    request.scope[_CLIENT] = client
 
 
 def allow(request: Request, response: Response, policy: Cors) -> None:
@@ -39,9 +40,13 @@ def allow(request: Request, response: Response, policy: Cors) -> None:
     if policy == "any":
         headers["Access-Control-Allow-Origin"] = "*"
     elif policy == "clients":
-        headers.add_vary_header("Origin")
+        headers.append("Vary", "Origin")
         asking = request.headers.get("origin")
-        client: Client | None = getattr(request.state, "client", None) if asking is not None else None
-        if client is not None and asking in {origin(uri) for uri in client.redirect_uris} - {None}:
+        client: Client | None = request.scope.get(_CLIENT)
+        if (
+            asking is not None
+            and client is not None
+            and asking in {origin(uri) for uri in client.redirect_uris} - {None}
+        ):
             headers["Access-Control-Allow-Origin"] = str(asking)
             headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS

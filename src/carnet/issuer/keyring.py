@@ -75,6 +75,8 @@ class Keyring:
         self._ambient = ambient
         self._sealer = Sealer(secret, "signing-key", ambient=ambient)
         self._ring: _Ring | None = None
+        self._latest: tuple[_Ring, Instant, SigningKey] | None = None
+        """The key that signs, of which keys and since when: chosen once for all tokens of a second."""
         self._opened: dict[str, SigningKey] = {}
         self._decrypting: dict[str, DecryptionKey] = {}
         self._public: dict[str, VerifyingKey] = {}
@@ -88,12 +90,14 @@ class Keyring:
             SealBrokenError: it was sealed under another secret key.
             KeyringError: there is none.
         """
-        record = (await self._current()).chosen("tokens", at=self._ambient.now())
-        if record is None:
-            raise KeyringError("There is no signing key: make one with `carnet key rotate`.")
-        if alg not in {None, record.alg}:
-            record = await self._standing("further", alg or record.alg)
-        return self._open(record)
+        ring, now = await self._current(), self._ambient.now()
+        if self._latest is None or self._latest[0] is not ring or self._latest[1] != now:
+            record = ring.chosen("tokens", at=now)
+            if record is None:
+                raise KeyringError("There is no signing key: make one with `carnet key rotate`.")
+            self._latest = ring, now, self._open(record)
+        key = self._latest[2]
+        return key if alg is None or alg == key.alg else self._open(await self._standing("further", alg))
 
     async def decryption_keys(self) -> tuple[DecryptionKey, ...]:
         """Those that clients encrypt to, and those that they may have fetched just before their end."""

@@ -15,6 +15,9 @@ def claims_of(account: Account, scope: Scope, catalogue: Catalogue) -> dict[str,
 
 def chosen(account: Account, names: Iterable[str], scope: Scope, catalogue: Catalogue) -> dict[str, Any]:
     """Of these claims, those that the scope shows and that are known of the account."""
+    wanted = tuple(names)
+    if not wanted:
+        return {}
     known: dict[str, Any] = {name: account.attributes.get(one.attribute) for name, one in catalogue.claims.items()}
     known |= {
         "name": account.name,
@@ -24,4 +27,4 @@ def chosen(account: Account, names: Iterable[str], scope: Scope, catalogue: Cata
         "roles": list(account.roles),
     }
     shown = catalogue.shown(scope)
-    return {name: known[name] for name in names if name in shown and known.get(name) is not None}
+    return {name: known[name] for name in wanted if name in shown and known.get(name) is not None}

@@ -14,6 +14,8 @@ from carnet.oauth.errors import InvalidGrantError
 from carnet.oauth.parameters import Parameters
 from carnet.oauth.scope import Scope
 
+_APPROVALS = msgspec.json.Decoder(Approval)
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -40,7 +42,7 @@ class RefreshToken:
             raise _refusal("it is another client's")
         if artifact.subject is None or artifact.family is None:
             raise _refusal("it names no subject or family")
-        approval = msgspec.json.decode(artifact.document, type=Approval)
+        approval = _APPROVALS.decode(artifact.document)
         return Authorization(
             scope=approval.scope,
             asked=asked.scope,
