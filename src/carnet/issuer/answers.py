@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from carnet.issuer.config import Config
@@ -37,20 +37,7 @@ async def read_form(request: Request) -> Parameters:
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise UnsupportedMediaTypeError(f"The request's Content-Type is not {FORM}.")
-    return parse(await _body(request))
-
-
-async def _body(request: Request) -> bytes:
-    """A form comes in one message as a rule: then nothing is gathered. `SecurityMiddleware` bounds its length."""
-    message = await request.receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        return bytes(message.get("body", b""))
-    parts = [message]
-    while parts[-1]["type"] == "http.request" and parts[-1].get("more_body"):
-        parts.append(await request.receive())
-    if parts[-1]["type"] == "http.disconnect":
-        raise ClientDisconnect
-    return b"".join(part.get("body", b"") for part in parts)
+    return parse(await request.body())
 
 
 def json_answer(
