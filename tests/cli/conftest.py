@@ -1,5 +1,6 @@
 """Runs the command inside the test's process, on a data directory of its own."""
 
+import asyncio
 import io
 import json
 import os
@@ -9,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from carnet.ambient import SYSTEM
 from carnet.cli import main
+from carnet.issuer.config import Config
+from carnet.issuer.storage import open_store
 
 
 @dataclass
@@ -34,6 +38,23 @@ def deployment(tmp_path, monkeypatch):
     umask = os.umask(0o022)
     yield tmp_path / "carnet-data"
     os.umask(umask)
+
+
+@pytest.fixture
+def at_store(deployment):
+    """Runs work on the deployment's store, as the running issuer would."""
+
+    def run(work):
+        async def main():
+            store = open_store(Config(data=deployment), SYSTEM)
+            try:
+                return await work(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(main())
+
+    return run
 
 
 @pytest.fixture

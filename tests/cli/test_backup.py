@@ -9,31 +9,12 @@ import pytest
 
 from carnet.ambient import SYSTEM
 from carnet.cli.restore import GENERATION
-from carnet.issuer.config import Config
 from carnet.issuer.pairwise import known_as
 from carnet.issuer.secret_key import secret_key
-from carnet.issuer.storage import open_store
 from carnet.issuer.storage.records import Artifact, Session, Stream
 
 DAY = 86_400
 COOKIE, REFRESH, INVITATION = (bytes([number]) * 32 for number in (1, 2, 3))
-
-
-@pytest.fixture
-def at_store(deployment):
-    """Runs work on the deployment's store, as the running issuer would."""
-
-    def run(work):
-        async def main():
-            store = open_store(Config(data=deployment), SYSTEM)
-            try:
-                return await work(store)
-            finally:
-                await store.close()
-
-        return asyncio.run(main())
-
-    return run
 
 
 @pytest.fixture

@@ -1,12 +1,7 @@
 """`carnet streams`."""
 
-import asyncio
-
 import pytest
 
-from carnet.ambient import SYSTEM
-from carnet.issuer.config import Config
-from carnet.issuer.storage import open_store
 from carnet.issuer.storage.records import Happening, SignalStream
 from carnet.oauth.security_events import SESSION_REVOKED, STREAM_UPDATED, VERIFICATION
 
@@ -14,19 +9,9 @@ URL = "https://receiver.example/events"
 
 
 @pytest.fixture
-def stored(carnet, deployment):
-    """Does something with the deployment's store."""
+def stored(carnet, at_store):
+    """The deployment's store, with a client and its two streams in it."""
     carnet("client", "create", "Receiver", "--client-id", "receiver", "--scope", "ssf.manage")
-
-    def at_store(work):
-        async def main():
-            store = open_store(Config(data=deployment), SYSTEM)
-            try:
-                return await work(store)
-            finally:
-                await store.close()
-
-        return asyncio.run(main())
 
     async def fill(store):
         for stream_id, url in (("s1", URL), ("s2", None)):

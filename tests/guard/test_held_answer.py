@@ -22,6 +22,8 @@ from carnet.guard.held_socket import PAUSE
 from carnet.testing import Clock
 from carnet.testing.issuer import FakeIssuer
 
+from .conftest import ENDS
+
 pytestmark = pytest.mark.anyio
 
 EVENTS, BYTES = "text/event-stream", "application/octet-stream"
@@ -171,19 +173,6 @@ async def app(request, issuer, saying):
 
         yield routed, guard
     await guard.checkpoint.stop()
-
-
-def expire(issuer, clock):
-    for _ in range(13):  # the feed stays fresh meanwhile
-        clock.advance(30)
-        issuer.beat()
-
-
-ENDS = {
-    "revoked": lambda issuer, clock: issuer.revoke("session", "s1"),
-    "expired": expire,
-    "the feed is stale": lambda issuer, clock: clock.advance(31),
-}
 
 
 @pytest.mark.parametrize("silent", [True, False], ids=["silent", "busy"])

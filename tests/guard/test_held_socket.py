@@ -19,6 +19,8 @@ from carnet.guard.refusal import invalid_token
 from carnet.testing import Clock
 from carnet.testing.issuer import FakeIssuer
 
+from .conftest import ENDS
+
 pytestmark = pytest.mark.anyio
 
 
@@ -105,19 +107,6 @@ def app(request, issuer):
         await echo(WebSocket(scope, receive, send))
 
     return plain.protect(bare, require(role="USER")), plain
-
-
-def expire(issuer, clock):
-    for _ in range(13):  # the feed stays fresh meanwhile
-        clock.advance(30)
-        issuer.beat()
-
-
-ENDS = {
-    "revoked": lambda issuer, clock: issuer.revoke("session", "s1"),
-    "expired": expire,
-    "the feed is stale": lambda issuer, clock: clock.advance(31),
-}
 
 
 @pytest.mark.parametrize("silent", [True, False], ids=["silent", "busy"])

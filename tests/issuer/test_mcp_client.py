@@ -5,20 +5,13 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from ipaddress import ip_address
-from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 import msgspec
 import pytest
 import uvicorn
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from mcp import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
@@ -36,30 +29,6 @@ EMAIL, PASSWORD = "ann@example.com", "ochre lantern under tidal glass"
 CALLBACK = "http://127.0.0.1/callback"
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "app")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "app.crt", folder / "app.key"
-    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return files
-
-
 @dataclass
 class Publisher:
     """An app's web server: what it says of itself at its client_id."""
@@ -69,7 +38,7 @@ class Publisher:
 
 
 @pytest.fixture
-def publisher(tmp_path, monkeypatch) -> Iterator[Publisher]:
+def publisher(certificate_for, monkeypatch) -> Iterator[Publisher]:
     publisher = Publisher()
 
     class Answer(BaseHTTPRequestHandler):
@@ -93,13 +62,13 @@ def publisher(tmp_path, monkeypatch) -> Iterator[Publisher]:
         def log_message(self, *_: object) -> None:
             """Nothing: the tests' output is for their failures."""
 
-    crt, key = certificate(tmp_path)
+    chain = certificate_for("127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(crt, key)
+    context.load_cert_chain(chain, chain.with_name("key.pem"))
     server = HTTPServer(("127.0.0.1", 0), Answer)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     publisher.client_id = f"https://127.0.0.1:{server.server_port}/desk.json"
-    monkeypatch.setenv("SSL_CERT_FILE", str(crt))
+    monkeypatch.setenv("SSL_CERT_FILE", str(chain))
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:

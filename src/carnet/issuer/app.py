@@ -152,31 +152,27 @@ async def open_desk(config: Config, ambient: Ambient = SYSTEM, *, secret: bytes 
         config = await outliving(config, store, at=ambient.now())
         keyring = Keyring(config, store, secret, ambient)
         await keyring.begin()
-    except BaseException:
-        await store.close()
-        raise
-    egress = Egress(config)
-    desk = Desk(
-        config=config,
-        store=store,
-        keyring=keyring,
-        ambient=ambient,
-        passwords=Passwords(ambient),
-        pages=Pages(config),
-        definitions=Definitions(config, store.definitions, ambient),
-        publisher=Publisher(store, keyring, issuer=config.issuer, ambient=ambient),
-        status_lists=StatusLists(config, store, keyring, ambient),
-        egress=egress,
-        client_keys=ClientKeys(egress, ambient),
-        directory=ClientDirectory(config, store, egress, ambient, describe=described),
-        authentications=offered(config),
-        client_authorities=client_authorities,
-        secret=secret,
-        metadata=describe(config, served(config)),
-        endpoints=served(config),
-        longest_access_token=longest,
-    )
-    try:
+        egress, endpoints = Egress(config), served(config)
+        desk = Desk(
+            config=config,
+            store=store,
+            keyring=keyring,
+            ambient=ambient,
+            passwords=Passwords(ambient),
+            pages=Pages(config),
+            definitions=Definitions(config, store.definitions, ambient),
+            publisher=Publisher(store, keyring, issuer=config.issuer, ambient=ambient),
+            status_lists=StatusLists(config, store, keyring, ambient),
+            egress=egress,
+            client_keys=ClientKeys(egress, ambient),
+            directory=ClientDirectory(config, store, egress, ambient, describe=described),
+            authentications=offered(config),
+            client_authorities=client_authorities,
+            secret=secret,
+            metadata=describe(config, endpoints),
+            endpoints=endpoints,
+            longest_access_token=longest,
+        )
         await settle(desk)
     except BaseException:
         await store.close()

@@ -9,9 +9,11 @@ from carnet.jose.errors import InvalidKeyError
 from carnet.oauth.errors import InvalidRequestError
 from carnet.oauth.mtls import CertificateHeaderError, certificate_header, handshake_certificates, passed_certificate
 
+_READ = "carnet.client_certificate"
+
 
 def client_certificate(connection: HTTPConnection, config: Config) -> ClientCertificate | None:
-    """What the client has shown in its handshake; None: nothing.
+    """What the client has shown in its handshake; None: nothing. It is read once for a request, whoever asks.
 
     Where a trusted proxy asks, its header alone speaks: the handshake with us is the proxy's. A header of anybody else is not
     looked at.
@@ -19,6 +21,13 @@ def client_certificate(connection: HTTPConnection, config: Config) -> ClientCert
     Raises:
         InvalidRequestError: the proxy has passed something else than one certificate.
     """
+    if _READ not in connection.scope:
+        connection.scope[_READ] = _read(connection, config)
+    certificate: ClientCertificate | None = connection.scope[_READ]
+    return certificate
+
+
+def _read(connection: HTTPConnection, config: Config) -> ClientCertificate | None:
     try:
         if config.client_certificate_header is not None and by_trusted_proxy(connection, config):
             passed = passed_certificate(certificate_header(config.client_certificate_header), connection.headers.raw)

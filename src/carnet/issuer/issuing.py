@@ -121,9 +121,8 @@ async def _derived(derived: Derived, token: AccessToken, key: SigningKey, client
     """An access token that comes of another one, and nothing besides."""
     names = await names_for(client, derived.subject, derived.sid, desk)
     account = await _account(derived.subject, desk)
-    if (
-        derived.sid is not None
-    ):  # a step-up since then has put another session in its place: nothing has ended with that
+    if derived.sid is not None:
+        # A step-up since then has put another session in its place: nothing has ended with that.
         _check_live(await desk.store.sessions.heir(derived.sid), at=token.issued_at)
     token = replace(
         token,

@@ -1,5 +1,6 @@
 """OpenID Shared Signals Framework sections 7 and 8: how receivers find the transmitter, and manage their streams."""
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -72,19 +73,13 @@ async def show(request: Request, client: Client, desk: Desk) -> Response:
 @receiver(MANAGE)
 async def update(request: Request, client: Client, desk: Desk) -> Response:
     """Section 8.1.1.3."""
-    given = rules.read(await request.body())
-    stream = await named_stream(given, client, desk)
-    rules.check_ours(given, stream, desk)
-    return await _changed(stream, rules.updated(stream, rules.wishes(given), desk), request, desk)
+    return await _rewrite(request, client, desk, rules.updated)
 
 
 @receiver(MANAGE)
 async def replace(request: Request, client: Client, desk: Desk) -> Response:
     """Section 8.1.1.4."""
-    given = rules.read(await request.body())
-    stream = await named_stream(given, client, desk)
-    rules.check_ours(given, stream, desk)
-    return await _changed(stream, rules.replaced(stream, rules.wishes(given), desk), request, desk)
+    return await _rewrite(request, client, desk, rules.replaced)
 
 
 @receiver(MANAGE)
@@ -162,7 +157,13 @@ async def _swap(before: SignalStream, after: SignalStream, desk: Desk) -> None:
         raise ChangedMeanwhileError("The stream was changed at the same moment: read it again.") from None
 
 
-async def _changed(before: SignalStream, after: SignalStream, request: Request, desk: Desk) -> Response:
+async def _rewrite(
+    request: Request, client: Client, desk: Desk, rewritten: Callable[[SignalStream, rules.Wishes, Desk], SignalStream]
+) -> Response:
+    given = rules.read(await request.body())
+    before = await named_stream(given, client, desk)
+    rules.check_ours(given, before, desk)
+    after = rewritten(before, rules.wishes(given), desk)
     await _swap(before, after, desk)
     await _note("signal_stream.changed", after, request, desk)
     return json_answer(rules.describe(after, desk))

@@ -11,9 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, TypeVar, TypeVarTuple, cast
 
 from carnet.ambient import Ambient
 from carnet.issuer.config import Config
@@ -24,7 +23,7 @@ from carnet.issuer.storage.store import EngineStore
 from carnet.issuer.storage.turn import Turn
 
 T = TypeVar("T")
-P = ParamSpec("P")
+A = TypeVarTuple("A")
 
 FILE_NAME = "carnet.db"
 _OLDEST = (3, 37, 0)  # STRICT tables; RETURNING came with 3.35
@@ -223,9 +222,9 @@ class _Writer:
         finally:
             self._connection.execute(_NEVER_WAIT)
 
-    async def _apart(self, work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    async def _apart(self, work: Callable[[*A], object], *args: *A) -> None:
         """Run it in the thread. A task that is cancelled (its loop is about to end) first commits what it was given."""
-        running = asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **kwargs))
+        running = asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
         while not running.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([running])
