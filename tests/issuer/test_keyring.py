@@ -110,7 +110,7 @@ async def test_a_node_that_has_not_looked_since_the_key_was_made_is_waited_for(d
     old, new = await signing(desk.keyring), (await desk.keyring.rotate()).kid
     clock.advance(desk.config.lifetimes.key_publication)
     await reporting(desk, clock, **{old: 0})
-    assert (await desk.keyring.lacking(new)).names == ("node n1",)
+    assert (await desk.keyring.lacking(new)).names == ("node n1 (its listeners are not known yet)",)
     assert await signing(desk.keyring) == old
 
 
