@@ -29,6 +29,34 @@ def test_further_members_come_from_a_file(carnet, job, tmp_path):
     assert carnet("client", "change", "job", "--metadata", "more.json", "--json").json["dpop_bound_access_tokens"]
 
 
+@pytest.mark.spec("RFC 7591", "2")
+def test_what_a_client_says_about_itself_stands_beside_all_else(carnet, job, tmp_path):
+    file = tmp_path / "more.json"
+
+    def changed(**given):
+        file.write_text(json.dumps(given))
+        return carnet("client", "change", "job", "--metadata", "more.json", "--json")
+
+    terms = {"tos_uri": "https://job.example/terms", "contacts": ["ann@job.example"]}
+    assert changed(**terms).json["metadata"] == terms
+    assert changed(policy_uri="https://job.example/privacy", contacts=None).json["metadata"] == {
+        "tos_uri": terms["tos_uri"],
+        "policy_uri": "https://job.example/privacy",
+    }
+    assert changed(metadata={"further": 1}, **terms).json["metadata"] == {"further": 1, **terms}
+    for wrong, said in (
+        ({"tos_uri": 1}, "$.tos_uri"),
+        ({"tos_uri": "https://job.example/", "metadata": {"tos_uri": "x"}}, "tos_uri stands in metadata as well"),
+        ({"tos_uri": "https://job.example/", "metadata": "x"}, "metadata is no object"),
+        ({"initiate_login_uri": "http://job.example/"}, "initiate_login_uri"),
+    ):
+        done = changed(**wrong)
+        assert (done.status, said in done.err) == (2, True), done.err
+    file.write_text(json.dumps(terms))
+    made = carnet("client", "create", "New", "--grant", "client_credentials", "--metadata", "more.json", "--json")
+    assert carnet("client", "show", made.json["client_id"], "--json").json["metadata"] == terms
+
+
 @pytest.mark.parametrize("options", [(), ("--grant", "nonsense"), ("--access-token-lifetime", "5"), ("--name", "")])
 def test_what_cannot_be_is_wrong_use(carnet, job, options):
     done = carnet("client", "change", "job", *options)
@@ -42,8 +70,9 @@ def test_clients_of_the_settings_are_registered_and_changed_with_them_alone(carn
     assert carnet("client", "show", "shop", "--json").json["access_token_lifetime"] == 60
     secret = carnet("client", "rotate-secret", "shop", "--json").json["client_secret"]
     assert len(secret) == 43
-    settings.write_text(declared + "access_token_lifetime = 120\n")
-    assert carnet("client", "show", "shop", "--json").json["access_token_lifetime"] == 120
+    settings.write_text(declared + 'access_token_lifetime = 120\ntos_uri = "https://shop.example/terms"\n')
+    shown = carnet("client", "show", "shop", "--json").json
+    assert (shown["access_token_lifetime"], shown["metadata"]) == (120, {"tos_uri": "https://shop.example/terms"})
     for argv in (("change", "shop", "--scope", "x"), ("delete", "shop")):
         done = carnet("client", *argv)
         assert (done.status, "stands in the settings: change it there" in done.err) == (2, True)

@@ -118,8 +118,8 @@ def add(subparsers: Any) -> None:
     create.add_argument(
         "--metadata",
         metavar="FILE",
-        help="a JSON object of further members of its registration, such as token_exchange; in its member metadata "
-        "what the client says about itself, such as initiate_login_uri and tos_uri",
+        help="a JSON object of further members of its registration, such as token_exchange, initiate_login_uri "
+        "and tos_uri",
     )
 
     token = subcommand(
@@ -247,13 +247,14 @@ def _with_metadata(file: str | None, options: dict[str, Any]) -> "Registration":
     import msgspec
 
     from carnet.issuer.clients import Registration
+    from carnet.issuer.registration import gathered
 
     further = {} if file is None else json_object("--metadata", file)
     twice = sorted(name for name in further if options.get(name))
     if twice:
         raise UsageError(f"--metadata {file}: {twice[0]} is given by an option as well: leave one out.")
     try:
-        return msgspec.convert(options | further, Registration)
+        return msgspec.convert(options | gathered(further), Registration)
     except msgspec.ValidationError as error:
         raise UsageError(f"--metadata {file}: {error}.") from None
 

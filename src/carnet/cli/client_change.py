@@ -38,6 +38,7 @@ def _change(arguments: Namespace) -> int:
 
     from carnet.cli.client import ACTOR, find, json_object, refusals, show_client
     from carnet.issuer.clients import Registration, change
+    from carnet.issuer.registration import gathered
 
     given: dict[str, Any] = {} if arguments.metadata is None else json_object("--metadata", arguments.metadata)
     for name in ("client_name", *(field for _, field, _, _ in LISTS)):
@@ -50,14 +51,15 @@ def _change(arguments: Namespace) -> int:
         raise UsageError("nothing is to be changed: give at least one option.")
     if "client_id" in given:
         raise UsageError("a client keeps its client_id.")
-    try:
-        wanted = msgspec.convert({"client_name": "", **given}, Registration)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{error}.") from None
 
     async def work(desk: "Desk") -> "Client":
         before = await find(desk, arguments.client_id)
-        after = msgspec.structs.replace(before, **{name: getattr(wanted, name) for name in given})
+        try:
+            changes = gathered(given, before.metadata)
+            wanted = msgspec.convert({"client_name": "", **changes}, Registration)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"{error}.") from None
+        after = msgspec.structs.replace(before, **{name: getattr(wanted, name) for name in changes})
         with refusals():
             return await change(desk, before, after, actor=ACTOR)
 

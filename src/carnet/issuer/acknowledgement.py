@@ -17,7 +17,9 @@ async def lacking(reports: FeedReports, kid: str, *, at: Instant) -> Lacking:
     """Those that are connected anywhere and have not said that they hold this key; a node that has not looked is one of them."""
     count, names = 0, list[str]()
     for report in await reports.list(since=at - LIVE):
-        without = report.keys.get(kid, Lacking(count=1, names=(f"node {report.node} (its listeners are not known yet)",)))
+        without = report.keys.get(
+            kid, Lacking(count=1, names=(f"node {report.node} (its listeners are not known yet)",))
+        )
         count += without.count
         names += without.names
     return Lacking(count=count, names=tuple(names[:NAMED]))

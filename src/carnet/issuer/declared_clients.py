@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from carnet.issuer.clients import DECLARED_BY, ClientError, Registration, TakenError, change, register
 from carnet.issuer.config import Config, ConfigError
 from carnet.issuer.desk import Desk
+from carnet.issuer.registration import gathered
 from carnet.issuer.storage.ports import StaleError
 from carnet.issuer.storage.records import Client
 
@@ -70,6 +71,6 @@ def _registration(given: dict[str, Any]) -> Registration:
     if not isinstance(name, str):
         raise ConfigError("clients: each of them has a client_id.")
     try:
-        return msgspec.convert(given, Registration)
+        return msgspec.convert(gathered(given), Registration)
     except msgspec.ValidationError as error:
         raise ConfigError(f"clients: {name}: {error}.") from None

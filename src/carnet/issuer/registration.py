@@ -1,5 +1,6 @@
 """RFC 7591, RFC 7592, OpenID Connect Registration: what a client may register of itself, and with which tokens (rule O5)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Literal, TypeAlias
@@ -81,6 +82,26 @@ class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     contacts: tuple[str, ...] = ()
     software_id: str | None = None
     software_version: str | None = None
+
+
+def gathered(given: dict[str, Any], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A registration as RFC 7591 writes it, with what the client says about itself brought into its member `metadata`.
+
+    `before`: that member as it is now, where some of it changes; null takes one away.
+
+    Raises:
+        msgspec.ValidationError: one of these is of another type, or stands in both places.
+    """
+    about = {name: given[name] for name in About.__struct_fields__ if name in given}
+    if not about:
+        return given
+    msgspec.convert({name: value for name, value in about.items() if value is not None}, About)
+    further = given.get("metadata", before or {})
+    twice = sorted(about.keys() & (given.get("metadata") or {}))
+    if twice or not isinstance(further, Mapping):
+        raise msgspec.ValidationError(f"{twice[0]} stands in metadata as well" if twice else "metadata is no object")
+    kept = {name: value for name, value in {**further, **about}.items() if value is not None}
+    return {name: value for name, value in given.items() if name not in about} | {"metadata": kept}
 
 
 @dataclass(frozen=True, slots=True)
