@@ -249,6 +249,27 @@ async def test_a_body_of_another_kind_and_a_query_that_is_not_known_are_refused(
         assert problem(await api("GET", f"/accounts{query}")) == (400, "malformed")
 
 
+@pytest.mark.spec("RFC 9110", "15.5.6", "MUST")
+async def test_what_is_not_there_is_told_as_all_else_is_and_to_the_same_callers(issuer, api):
+    elsewhere = await issuer.service(scope=EVERYTHING, roles=("ADMIN",), audiences=("orders",))
+    foreign = Api(issuer.direct, (await elsewhere.post(grant_type="client_credentials")).json()["access_token"])
+    for method, path, allow in (
+        ("GET", "/nothing", None),
+        ("GET", "", None),
+        ("POST", "/accounts/some/nothing", None),
+        ("DELETE", "/clients", "GET, HEAD, POST"),
+        ("OPTIONS", "/events", "GET, HEAD"),
+        ("PUT", "/clients/some", "DELETE, GET, HEAD, PATCH"),
+    ):
+        stranger = await issuer.direct.request(method, API + path, headers={"Accept": "text/html"})
+        assert (stranger.status_code, "www-authenticate" in stranger.headers) == (401, True), path
+        assert (await foreign(method, path)).json()["error"] == "invalid_token"
+        answer = await api(method, path)
+        assert problem(answer) == ((404, "not-found") if allow is None else (405, "method-not-allowed")), path
+        assert (answer.headers.get("allow"), answer.headers["cache-control"]) == (allow, "no-store")
+    assert (await issuer.direct.get(f"{API}s")).headers["content-type"].startswith("text/plain")
+
+
 async def test_lists_are_read_page_by_page_and_cursors_say_nothing_and_serve_one_list(issuer, api):
     for name in "cab":
         await issuer.person(f"{name}@example.com", password=None)

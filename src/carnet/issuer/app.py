@@ -17,6 +17,7 @@ from starlette.routing import Route, compile_path
 
 from carnet.ambient import SYSTEM, Ambient
 from carnet.issuer import cors
+from carnet.issuer.admin_api.resource import PATH as ADMIN_API
 from carnet.issuer.answers import refusal
 from carnet.issuer.catalogue import Definitions
 from carnet.issuer.client_auth import offered
@@ -246,9 +247,7 @@ def _routes(config: Config, endpoints: Iterable[Endpoint]) -> list[Route]:
         for path in _paths(endpoint.path, prefix):
             by_path[path].append(endpoint)
     return [
-        Route(
-            path, _answer(sharing, config), methods=[*_methods(sharing), *(["OPTIONS"] if _readable(sharing) else [])]
-        )
+        Route(path, _answer(sharing), methods=[*_methods(sharing), *(["OPTIONS"] if _readable(sharing) else [])])
         for path, sharing in by_path.items()
     ]
 
@@ -272,7 +271,7 @@ def _readable(sharing: Iterable[Endpoint]) -> bool:
     return any(endpoint.cors != "never" for endpoint in sharing)
 
 
-def _answer(sharing: list[Endpoint], config: Config) -> Callable[[Request], Awaitable[Response]]:
+def _answer(sharing: list[Endpoint]) -> Callable[[Request], Awaitable[Response]]:
     """Choose by the method, and turn what the protocol refuses into the RFC's answer."""
     by_method = {method: endpoint for endpoint in sharing for method in endpoint.methods}
 
@@ -283,16 +282,20 @@ def _answer(sharing: list[Endpoint], config: Config) -> Callable[[Request], Awai
         desk: Desk = request.app.state.desk
         try:
             response = await endpoint.answer(request, desk)
-        except OAuthError as error:
-            log.info("%s is refused: %s", endpoint.path, error)
-            response = refusal(error, config)
-        except StorageError as error:
-            log.error("%s: the database did not answer: %s", endpoint.path, error)  # noqa: TRY400 — it says what is wrong
-            response = await _unavailable(request, desk)
+        except (OAuthError, StorageError) as error:
+            response = await _declined(error, endpoint.path, request, desk)
         cors.allow(request, response, endpoint.cors)
         return response
 
     return answer
+
+
+async def _declined(error: OAuthError | StorageError, path: str, request: Request, desk: Desk) -> Response:
+    if isinstance(error, OAuthError):
+        log.info("%s is refused: %s", path, error)
+        return refusal(error, desk.config)
+    log.error("%s: the database did not answer: %s", path, error)
+    return await _unavailable(request, desk)
 
 
 def _for_people(request: Request) -> bool:
@@ -313,10 +316,18 @@ async def _unavailable_page(_request: Request, _desk: Desk) -> Response:
 
 
 async def _nowhere(request: Request, error: Exception) -> Response:
-    """What the router does not know: people get a page from which they find on."""
+    """What the router does not know: people get a page from which they find on, and programs what the admin API says."""
     status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (404, None)
+    desk: Desk = request.app.state.desk
+    path = request.scope["path"].removeprefix(urlsplit(desk.config.issuer).path)
+    if path == ADMIN_API or path.startswith(f"{ADMIN_API}/"):
+        allow = ", ".join(sorted((headers or {})["Allow"].split(", "))) if status == 405 else None
+        try:
+            return await admin_api.nowhere(request, desk, allow=allow)
+        except (OAuthError, StorageError) as refused:
+            return await _declined(refused, ADMIN_API, request, desk)
     if _for_people(request):
-        response = await _lost_page(request, request.app.state.desk)
+        response = await _lost_page(request, desk)
         response.status_code = status
         response.headers.update(headers or {})
         return response

@@ -47,6 +47,12 @@ class NotFound(Problem):
     word, title, status = "not-found", "There is no such thing.", 404
 
 
+class MethodNotAllowed(Problem):
+    """RFC 9110 section 15.5.6; the header Allow says which are."""
+
+    word, title, status = "method-not-allowed", "There is no such operation.", 405
+
+
 class Conflict(Problem):
     """RFC 9110 section 15.5.10."""
 

@@ -15,6 +15,8 @@ from carnet.issuer.admin_api.problems import (
     MEDIA_TYPE,
     Invalid,
     Malformed,
+    MethodNotAllowed,
+    NotFound,
     PreconditionRequired,
     Problem,
     UnsupportedMediaType,
@@ -48,6 +50,26 @@ def answering(resource: Resource, operation: Operation) -> Answer:
         )
 
     return answer
+
+
+async def nowhere(request: Request, desk: Desk, *, allow: str | None) -> Response:
+    """What is not there, told to whoever a token for the API speaks for: no scope value opens it, so none is asked for.
+
+    `allow`: the methods that the path has, comma-separated; None: it has none.
+
+    Raises:
+        OAuthError: the token is refused.
+    """
+
+    async def authorized(_claims: Claims) -> Response:
+        if allow is None:
+            return _refused(NotFound("Nothing is at this path: /api/openapi.json says what there is."))
+        response = _refused(MethodNotAllowed(f"The path has no {request.method}: it takes {allow}."))
+        response.headers["Allow"] = allow
+        return response
+
+    authorizations = request.headers.getlist("authorization")
+    return await answer_to_token(authorizations, request, desk, resource=resource_of(desk.config), answer=authorized)
 
 
 async def _done(operation: Operation, request: Request, caller: Caller, desk: Desk) -> Response:
