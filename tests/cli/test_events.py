@@ -2,6 +2,8 @@
 
 import pytest
 
+from carnet.issuer.storage.records import Event
+
 PASSWORD = "ochre lantern under tidal glass"
 
 
@@ -32,6 +34,14 @@ def test_lines_are_found_by_what_they_say(carnet, busy):
     assert names(carnet, "--actor", "nobody") == []
     assert names(carnet, "--since", "2020-01-01", "--until", "2020-01-02T00:00:00Z") == []
     assert len(names(carnet, "--since", "2020-01-01")) == 4
+
+
+def test_a_line_says_by_which_app_an_administrator_did_it(carnet, at_store):
+    carnet("key", "list")
+    line = Event(at=1_795_000_000, name="key.retired", actor="ann", actor_client_id="desk")
+    at_store(lambda store: store.events.add(line))
+    assert "  ann by desk  " in carnet("events").out
+    assert carnet("events", "--json").json[0]["actor_client_id"] == "desk"
 
 
 @pytest.mark.parametrize("options", [("--since", "yesterday"), ("--limit", "0")])

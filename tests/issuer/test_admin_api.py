@@ -186,6 +186,24 @@ async def test_accounts_are_made_changed_and_deleted_and_the_trail_says_by_whom(
 
 @pytest.mark.spec("RFC 9110", "13.1.1", "MUST")
 @pytest.mark.spec("RFC 6585", "3", "MUST")
+async def test_the_trail_says_by_which_app_somebody_administers(issuer):
+    api, account = await person_api(issuer)
+    [app] = [client.client_id for client in await issuer.desk.store.clients.list()]
+    await api.good("POST", "/accounts", {"email": "eve@example.com"})
+    await api.good("POST", "/clients", {"client_name": "Job", "grant_types": ["client_credentials"]})
+    await api.good("POST", "/scopes", {"name": "orders"})
+    await api.good("POST", f"/accounts/{account.subject}/enable")
+    lines = (await api.good("GET", f"/events?actor={account.subject}"))["items"]
+    assert [line["name"] for line in lines] == ["scope.defined", "client.registered", "account.created"]
+    assert {(line["actor_client_id"], line["address"]) for line in lines} == {(app, "127.0.0.1")}
+    page = (await issuer.http.get("/admin/events")).text
+    assert page.count(f'<code class="chip">{app}</code>') == 3
+    service = await robot(issuer)
+    await service.good("POST", "/scopes", {"name": "invoices"})
+    newest = (await service.good("GET", "/events"))["items"][0]
+    assert (newest["name"], newest["actor_client_id"]) == ("scope.defined", None), "an app that is the actor itself"
+
+
 async def test_a_change_of_what_was_changed_meanwhile_is_refused(issuer, api):
     subject = (await api.good("POST", "/accounts", {"email": "eve@example.com"}))["subject"]
     place = f"/accounts/{subject}"

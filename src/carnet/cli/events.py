@@ -59,7 +59,7 @@ def _events(arguments: Namespace) -> int:
             event.name,
             event.subject or "-",
             event.client_id or "-",
-            event.actor or "-",
+            _doer(event),
             " ".join(f"{name}={_text(value)}" for name, value in event.detail.items()) or "-",
         )
         for _, event in found
@@ -70,6 +70,11 @@ def _events(arguments: Namespace) -> int:
         lambda: output.table(rows, ("AT", "NAME", "SUBJECT", "CLIENT", "ACTOR", "DETAIL")),
     )
     return 0
+
+
+def _doer(event: "Event") -> str:
+    who = event.actor or "-"
+    return who if event.actor_client_id is None else f"{who} by {event.actor_client_id}"
 
 
 def _instant(option: str, text: str | None) -> int | None:

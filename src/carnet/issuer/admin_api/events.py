@@ -27,6 +27,9 @@ class Event(Struct, frozen=True, kw_only=True):
     client_id: str | None
     sid: str | None
     actor: str | None
+    """Who did it, if that is not the subject."""
+    actor_client_id: str | None
+    """The app whose access token they did it with, if it is not the actor itself."""
     address: str | None
     detail: dict[str, Any]
 

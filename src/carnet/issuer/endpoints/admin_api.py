@@ -22,6 +22,7 @@ from carnet.issuer.admin_api.problems import (
     UnsupportedMediaType,
 )
 from carnet.issuer.admin_api.resource import PATH, Asked, Caller, Operation, Resource, entity_tag
+from carnet.issuer.admin_api.trail import noting
 from carnet.issuer.answers import NO_STORE
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Answer, Endpoint
@@ -42,7 +43,7 @@ def answering(resource: Resource, operation: Operation) -> Answer:
         async def authorized(claims: Claims) -> Response:
             needs = resource.scope(operation)
             caller = await admitted(request, claims, desk, needs=needs, changes=not operation.reads)
-            return await _done(operation, request, caller, desk)
+            return await _done(operation, request, caller, noting(desk, caller))
 
         authorizations = request.headers.getlist("authorization")
         return await answer_to_token(

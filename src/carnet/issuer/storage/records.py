@@ -390,6 +390,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sid: str | None = None
     actor: str | None = None
     """Who did it where that is not the subject: an administrator's subject, or `cli`."""
+    actor_client_id: str | None = None
+    """The app whose access token they did it with, where it is not the actor itself."""
     address: str | None = None
     detail: dict[str, Any] = {}
 
