@@ -4,8 +4,10 @@ import asyncio
 
 import httpx2
 import pytest
+from msgspec import structs
 
-from carnet.issuer.admission import AdmissionError, RegistrationPolicy, StatementIssuer, check
+from carnet.issuer import clients
+from carnet.issuer.admission import DEMANDS, AdmissionError, RegistrationPolicy, StatementIssuer, check
 from carnet.issuer.config import Config, ConfigError
 from carnet.issuer.config import check as check_config
 from carnet.issuer.registration import PER_HOUR, initial_token
@@ -75,6 +77,53 @@ def statement(key: SigningKey = KEY, *, typ: str = "JWT", **changes) -> str:
 
 def refused(answer: httpx2.Response, error: str, status: int = 400) -> bool:
     return (answer.status_code, answer.json().get("error")) == (status, error)
+
+
+@pytest.mark.spec("RFC 7592", "2.2")
+async def test_what_a_policy_demands_is_so_whatever_its_clients_say_now_and_later(issuer):
+    policy = RegistrationPolicy(demands=("dpop_bound_access_tokens", "require_pushed_authorization_requests"))
+    answer = await ask(issuer, await made(issuer, policy), dpop_bound_access_tokens=False)
+    stored = await kept(issuer, answer)
+    assert (stored.dpop_bound_access_tokens, stored.require_pushed_authorization_requests) == (True, True)
+    assert answer.json()["dpop_bound_access_tokens"] is True
+    changed = await change(issuer, answer.json(), require_pushed_authorization_requests=False)
+    assert changed.json()["require_pushed_authorization_requests"] is True
+    stored = await issuer.desk.store.clients.get(stored.client_id)
+    assert (stored.dpop_bound_access_tokens, stored.require_pushed_authorization_requests) == (True, True)
+    assert not stored.require_signed_request_object
+
+
+@pytest.mark.spec("RFC 7592", "2.2")
+@pytest.mark.parametrize("name", DEMANDS)
+async def test_what_makes_a_client_safer_only_an_administrator_takes_away(issuer, name):
+    keys = {"jwks": {"keys": [KEY.public().to_jwk()]}, "token_endpoint_auth_method": "private_key_jwt"}
+    config = structs.replace(issuer.desk.config, client_certificate_header="Client-Cert", trusted_proxies=("10.0.0.1",))
+    object.__setattr__(issuer.desk, "config", config)
+    answer = await ask(issuer, await made(issuer, RegistrationPolicy()), **keys)
+    client = await kept(issuer, answer)
+    assert not getattr(client, name)
+    demanded = await clients.change(issuer.desk, client, structs.replace(client, **{name: True}), actor="ada")
+    changed = await change(issuer, answer.json(), **keys, **{name: False})
+    assert (changed.status_code, changed.json()[name]) == (200, True)
+    stored = await issuer.desk.store.clients.get(client.client_id)
+    assert stored == structs.replace(demanded, updated_at=stored.updated_at)
+    loosened = await clients.change(issuer.desk, stored, structs.replace(stored, **{name: False}), actor="ada")
+    assert not getattr(loosened, name)
+    assert name not in (await change(issuer, changed.json(), **keys)).json()
+
+
+@pytest.mark.spec("FAPI 2.0 Security Profile", "5.3.2.1")
+async def test_a_policy_with_a_profile_takes_only_clients_that_can_keep_to_it(issuer):
+    policy = RegistrationPolicy(profile="fapi2", uses=None)
+    token = await made(issuer, policy)
+    assert refused(await ask(issuer, token), "invalid_client_metadata")
+    keys = {"jwks": {"keys": [KEY.public().to_jwk()]}, "token_endpoint_auth_method": "private_key_jwt"}
+    answer = await ask(issuer, token, **keys)
+    client = await kept(issuer, answer)
+    assert (client.profile, client.dpop_bound_access_tokens) == ("fapi2", True)
+    assert refused(await change(issuer, answer.json()), "invalid_client_metadata")
+    assert (await change(issuer, answer.json(), **keys)).status_code == 200
+    assert (await issuer.desk.store.clients.get(client.client_id)).profile == "fapi2"
 
 
 async def test_a_policy_says_what_its_clients_may_have(issuer):

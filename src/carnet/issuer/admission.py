@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -37,6 +37,17 @@ class ClientDocuments(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return ANY_HOST in self.hosts or host in self.hosts
 
 
+Demand: TypeAlias = Literal[
+    "dpop_bound_access_tokens",
+    "tls_client_certificate_bound_access_tokens",
+    "require_pushed_authorization_requests",
+    "require_signed_request_object",
+]
+"""Members of a registration that make it safer: a client may demand them of itself, and takes none back."""
+
+DEMANDS: tuple[Demand, ...] = get_args(Demand)
+
+
 class RegistrationPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What clients may become that register themselves under it, and keep to when they change their registration."""
 
@@ -51,6 +62,10 @@ class RegistrationPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_field
     hosts: tuple[str, ...] = ()
     """The hosts of their https redirect URIs; empty: any."""
     pkce: Literal["required", "or_nonce"] = "required"
+    demands: tuple[Demand, ...] = ()
+    """What is true of each of them, whatever they say of themselves."""
+    profile: Literal["fapi2", "fapi2-message-signing"] | None = None
+    """A security profile that each of them has."""
     uses: int | None = 1
     """How many clients may register with one initial access token; None: any number until it expires."""
     lifetime: int = 86_400

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from carnet.ambient import Instant
-from carnet.issuer.admission import RegistrationPolicy, check_policy
+from carnet.issuer.admission import DEMANDS, RegistrationPolicy, check_policy
 from carnet.issuer.clients import PUBLIC, ClientError, Registered, Registration, prepared
 from carnet.issuer.config import Config, loopback
 from carnet.issuer.desk import Desk
@@ -178,7 +178,7 @@ def asked_client(
     """What a client that says so of itself would be under a policy. What is not known is left out (RFC 7591 section 2).
 
     `statement`: what somebody else says of it, which goes before what it says itself (section 2.3). `before`: what it is now,
-    where it changes: what an administrator has given it stays.
+    where it changes: what an administrator has given it stays, and so does what makes it safer, whoever has demanded that.
 
     Raises:
         InvalidRedirectUriError, InvalidClientMetadataError: it cannot be registered.
@@ -215,6 +215,8 @@ def asked_client(
         asked,
         scope=_clamped(asked.scope, allowed),
         metadata=described,
+        **{name: True for name in DEMANDS if name in policy.demands or (before is not None and getattr(before, name))},
+        profile=policy.profile if before is None else before.profile,
         pkce=policy.pkce,
         audiences=policy.audiences,
         require_resource=len(policy.audiences) > 1,
