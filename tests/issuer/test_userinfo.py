@@ -71,6 +71,15 @@ async def test_a_request_without_a_token_is_challenged_and_told_nothing_of_error
     assert answer.content == b""
 
 
+@pytest.mark.spec("RFC 6750", "3.1", "SHOULD NOT")
+@pytest.mark.parametrize("header", ["Basic eDp5", "Digest a", "abc"])
+async def test_whoever_authenticates_in_another_way_is_challenged_and_told_nothing_of_errors(issuer, header):
+    answer = await issuer.direct.get("/userinfo", headers={"Authorization": header})
+    nothing = await issuer.direct.get("/userinfo")
+    assert (answer.status_code, answer.content) == (401, b"")
+    assert answer.headers["www-authenticate"] == nothing.headers["www-authenticate"]
+
+
 @pytest.mark.spec("RFC 9700", "4.3.2", "MUST NOT")
 async def test_a_token_in_the_query_is_not_looked_at(issuer, app):
     token = (await app.tokens())["access_token"]
@@ -86,13 +95,15 @@ async def test_a_token_may_come_in_a_form_and_in_one_place_alone(issuer, app):
     both = await issuer.direct.post(
         "/userinfo", data={"access_token": token}, headers={"Authorization": f"Bearer {token}"}
     )
-    assert (both.status_code, both.json()["error"]) == (400, "invalid_request")
+    assert refused(both, "invalid_request", 400)
+    twice = await issuer.direct.post("/userinfo", data={"access_token": [token, token]})
+    assert refused(twice, "invalid_request", 400)
     assert (await issuer.direct.post("/userinfo", data={"access_token": "x"})).status_code == 401
     json = await issuer.direct.post("/userinfo", json={"access_token": token})
     assert json.status_code == 401
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Bearer a b", "Bearer ü", "Basic eDp5", "abc", "Bearer ."])
+@pytest.mark.parametrize("header", ["Bearer", "Bearer a b", "Bearer ü", "Bearer ."])
 async def test_what_is_no_bearer_token_is_refused(issuer, header):
     answer = await issuer.direct.get("/userinfo", headers={"Authorization": header.encode()})
     assert refused(answer, "invalid_token", 401)
@@ -102,7 +113,7 @@ async def test_two_authorization_headers_are_refused(issuer, app):
     token = (await app.tokens())["access_token"]
     header = ("Authorization", f"Bearer {token}")
     answer = await issuer.direct.get("/userinfo", headers=[header, header])
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert refused(answer, "invalid_request", 400)
 
 
 async def test_other_tokens_of_ours_are_refused(app):

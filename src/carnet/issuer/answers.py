@@ -17,6 +17,7 @@ from carnet.oauth.errors import (
     InvalidTokenError,
     OAuthError,
     TemporarilyUnavailableError,
+    TokenMisplacedError,
     UnsupportedMediaTypeError,
     UseDpopNonceError,
 )
@@ -65,7 +66,7 @@ def refusal(error: OAuthError, config: Config) -> Response:
 
 
 def token_wanted(config: Config, resource: str) -> Response:
-    """RFC 6750 section 3.1: a request without a token is told what is wanted, and nothing of errors.
+    """RFC 6750 section 3.1: a request without a token, or with something else, is told what is wanted, and nothing of errors.
 
     RFC 9728 section 5.1: and where to learn more of the resource.
     """
@@ -88,7 +89,9 @@ def token_refused(error: OAuthError, config: Config) -> Response:
 def _challenge(error: OAuthError, *, realm: str) -> str | None:
     if isinstance(error, InvalidClientError):
         return challenge("Basic", realm=realm, charset="UTF-8")
-    if isinstance(error, InvalidTokenError | InsufficientScopeError | InsufficientUserAuthenticationError):
+    if isinstance(
+        error, InvalidTokenError | TokenMisplacedError | InsufficientScopeError | InsufficientUserAuthenticationError
+    ):
         return challenge("Bearer", realm=realm, **_told(error))
     return None
 

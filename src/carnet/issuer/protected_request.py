@@ -14,7 +14,9 @@ from carnet.issuer.presented_tokens import Claims, audience_of, live_access_toke
 from carnet.oauth.challenge import bearer_token, dpop_token
 from carnet.oauth.confirmation import CERTIFICATE, KEY, confirmed
 from carnet.oauth.dpop import NONCE_HEADER
-from carnet.oauth.errors import InvalidDpopProofError, InvalidRequestError, InvalidTokenError, OAuthError
+from carnet.oauth.errors import InvalidDpopProofError, InvalidTokenError, OAuthError, TokenMisplacedError
+
+_SCHEMES = frozenset({"bearer", "dpop"})
 
 
 async def answer_to_token(
@@ -33,8 +35,8 @@ async def answer_to_token(
         OAuthError: the token, or what is asked with it, is refused.
     """
     if len(authorizations) > 1:
-        raise InvalidRequestError("The request has more than one access token.")
-    if not authorizations:
+        raise TokenMisplacedError("The request has more than one access token.")
+    if not authorizations or authorizations[0].partition(" ")[0].lower() not in _SCHEMES:
         return token_wanted(desk.config, resource)
     bound = dpop_token(authorizations[0])
     if bound is None:

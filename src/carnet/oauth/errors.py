@@ -38,6 +38,10 @@ class UnsupportedMediaTypeError(InvalidRequestError):
     status = 415
 
 
+class TokenMisplacedError(InvalidRequestError):
+    """RFC 6750 section 3.1: a request for a resource brings access tokens in more than one place."""
+
+
 class InvalidClientError(OAuthError):
     code = "invalid_client"
     status = 401

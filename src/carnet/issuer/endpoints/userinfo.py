@@ -15,7 +15,7 @@ from carnet.issuer.person_claims import claims_of
 from carnet.issuer.presented_tokens import Claims
 from carnet.issuer.protected_request import answer_to_token
 from carnet.issuer.storage.records import Client
-from carnet.oauth.errors import InsufficientScopeError
+from carnet.oauth.errors import InsufficientScopeError, InvalidRequestError, TokenMisplacedError
 from carnet.oauth.scope import OPENID, parse
 
 
@@ -36,7 +36,10 @@ async def _token_in_form(request: Request) -> str | None:
     """RFC 6750 section 2.2: OpenID Connect clients from before OAuth 2.1 may send it so."""
     if request.method != "POST" or not request.headers.get("content-type", "").lower().startswith(FORM):
         return None
-    return (await read_form(request)).get("access_token")
+    try:
+        return (await read_form(request)).get("access_token")
+    except InvalidRequestError as error:
+        raise TokenMisplacedError(error.description, why=error.why) from None
 
 
 async def _shown(claims: Claims, desk: Desk) -> Response:
