@@ -4,7 +4,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.certificates import Authority, Shown, certificate
 from carnet.cli import mtls_listener
 from carnet.cli.mtls_listener import MtlsListener
 from carnet.cli.tls_stream import server_context
-from carnet.testing.running import free_port
+from carnet.testing.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -82,17 +82,22 @@ class Port:
         return heard
 
 
-@pytest.fixture
-async def port(certificate_for: Any) -> AsyncIterator[Port]:
-    chain = certificate_for("127.0.0.1")
+@asynccontextmanager
+async def opened(chain: Path, **places: int) -> AsyncIterator[Port]:
     echo = Echo()
     number = free_port()
     context = server_context(chain, chain.with_name("key.pem"))
-    listener = MtlsListener(echo, host="127.0.0.1", port=number, context=context, grace=5)
+    listener = MtlsListener(echo, host="127.0.0.1", port=number, context=context, grace=5, **places)
     await listener.start()
     yield Port(number, chain, echo, listener)
     echo.let_go.set()
     await listener.stop()
+
+
+@pytest.fixture
+async def port(certificate_for: Any) -> AsyncIterator[Port]:
+    async with opened(certificate_for("127.0.0.1")) as port:
+        yield port
 
 
 @pytest.mark.spec("RFC 8705", "2.2", "MUST")
@@ -195,10 +200,55 @@ async def test_an_answer_that_takes_too_long_is_not_waited_for(port, monkeypatch
     assert await port.talk(b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n") == b""
 
 
-async def test_more_connections_than_are_kept_are_closed_at_once(port, monkeypatch):
-    monkeypatch.setattr(mtls_listener, "MOST", 0)
-    with pytest.raises((OSError, ssl.SSLError)):
-        await port.talk(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+async def test_who_does_not_begin_the_handshake_is_not_waited_for(port, monkeypatch):
+    monkeypatch.setattr(mtls_listener, "HANDSHAKE", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
+    assert await reader.read() == b""
+    writer.close()
+
+
+SLOW = (None, b"", b"GET / HT", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx")
+"""What slow ones send: nothing at all, a handshake, half a head, half a body."""
+
+
+@pytest.mark.parametrize("places", [{"most": 2}, {"most_of_one": 2}])
+@pytest.mark.parametrize("sent", SLOW)
+async def test_slow_connections_make_room_for_whoever_comes(certificate_for, places, sent):
+    """Rule R18."""
+    async with opened(certificate_for("127.0.0.1"), **places) as port:
+        slow = []
+        for _ in range(4):
+            context = None if sent is None else port.context()
+            slow.append(await asyncio.open_connection("127.0.0.1", port.number, ssl=context))
+            slow[-1][1].write(sent or b"")
+        for _ in range(3):
+            async with port.client() as http:
+                assert (await http.get("/")).status_code == 200
+        assert await slow[0][0].read() == b"", "the first was ended"
+        for _, writer in slow:
+            writer.transport.abort()
+
+
+async def test_requests_under_way_make_room_for_nobody(certificate_for):
+    async with opened(certificate_for("127.0.0.1"), most=1) as port, port.client() as http:
+        under_way = asyncio.create_task(http.get("/hold"))
+        await port.echo.held.wait()
+        with pytest.raises((OSError, ssl.SSLError)):
+            await port.talk(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        port.echo.let_go.set()
+        assert (await under_way).status_code == 200
+
+
+async def test_one_address_takes_no_place_from_another(certificate_for):
+    async with opened(certificate_for("127.0.0.1"), most=3, most_of_one=2) as port:
+        patient, talking = await asyncio.open_connection(
+            "127.0.0.1", port.number, ssl=port.context(), local_addr=("127.0.0.2", 0)
+        )
+        many = [await asyncio.open_connection("127.0.0.1", port.number, ssl=port.context()) for _ in range(5)]
+        talking.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert b'"host": "127.0.0.2"' in await patient.read()
+        for _, writer in ((patient, talking), *many):
+            writer.transport.abort()
 
 
 async def test_it_listens_while_the_application_lives_and_lets_requests_finish(port):

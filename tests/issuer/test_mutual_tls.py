@@ -424,7 +424,12 @@ async def test_the_aliases_serve_what_is_for_clients_and_no_pages(issuer):
         assert (await billing.post()).status_code == 200
         for path in ("/login", "/authorize", "/account", "/.well-known/openid-configuration", "/jwks"):
             assert (await alias.get(path)).status_code == 421
-        for path in ("/api/admin/accounts/someone", "/api/admin/scopes/https://orders.example/read"):
+        for path in (
+            "/api/admin/accounts/someone",
+            "/api/admin/scopes/https://orders.example/read",
+            "/ssf/streams",
+            "/ssf/status?stream_id=x",
+        ):
             assert (await alias.get(path)).status_code == 401, "names in paths are no other paths"
         for path in ("/api/admin", "/api/admin/accounts/a/b/c", "/x/api/admin/accounts/a", "/token/", "/token/x"):
             assert (await alias.get(path)).status_code == 421, path

@@ -10,25 +10,33 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
 from email.utils import formatdate
+from ipaddress import ip_address
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 import h11
 from OpenSSL import SSL
 
+from carnet.cli.connection_places import ConnectionPlaces
 from carnet.cli.tls_stream import TlsStream
+from carnet.issuer.http_security import address_block
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
+HANDSHAKE = 10
+"""Seconds."""
 IDLE = 30
-"""Seconds for a handshake, and for the head of the next request."""
+"""Seconds for the head of the next request."""
 LONGEST = 60
 """Seconds for one request and its answer."""
 MOST = 1_000
-"""Connections at the same time; further ones are closed at once."""
+"""Connections at the same time. A further one takes the place of the one that has waited longest for its peer; without such a
+one it is closed at once."""
+MOST_OF_ONE = 100
+"""Of them, from one address (of IPv6, from one /64)."""
 LARGEST_HEAD = 64 * 1024
 
 log = logging.getLogger("carnet.mtls")
@@ -37,7 +45,17 @@ log = logging.getLogger("carnet.mtls")
 class MtlsListener:
     """Listens from the start of the application to its end: itself an ASGI application, which passes everything on."""
 
-    def __init__(self, app: App, *, host: str, port: int, context: SSL.Context, grace: float) -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        host: str,
+        port: int,
+        context: SSL.Context,
+        grace: float,
+        most: int = MOST,
+        most_of_one: int = MOST_OF_ONE,
+    ) -> None:
         """`grace`: seconds that requests have to finish when it is told to stop."""
         self._app = app
         self._address = host, port
@@ -45,6 +63,7 @@ class MtlsListener:
         self._grace = grace
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._places = ConnectionPlaces(most=most, most_of_one=most_of_one)
         self._busy: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -84,22 +103,27 @@ class MtlsListener:
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         task: asyncio.Task[None] | None = asyncio.current_task()
-        if task is None or len(self._connections) >= MOST:
+        if task is None or not self._places.take(task, _block(writer)):
             writer.close()
             return
         self._connections.add(task)
         stream = TlsStream(self._context, reader, writer)
         try:
-            async with asyncio.timeout(IDLE):
+            async with asyncio.timeout(HANDSHAKE):
                 await stream.handshake()
             await self._converse(stream, _origin(writer, stream), task)
             async with asyncio.timeout(IDLE):
                 await stream.close()
         except (ConnectionError, TimeoutError, h11.ProtocolError) as error:
             log.debug("a connection ended: %s", error)
+        except asyncio.CancelledError:
+            log.debug(
+                "a connection was ended"
+            )  # nobody waits for this task, and the streams would report it as a failure
         finally:
             self._connections.discard(task)
             self._busy.discard(task)
+            self._places.leave(task)
             writer.close()
 
     async def _converse(self, stream: TlsStream, origin: dict[str, Any], task: asyncio.Task[None]) -> None:
@@ -114,15 +138,22 @@ class MtlsListener:
             if not isinstance(request, h11.Request):
                 return
             self._busy.add(task)
+            self._places.works(task)
             async with asyncio.timeout(LONGEST):
-                await self._answer(http, stream, request, origin)
+                await self._answer(http, stream, request, origin, task)
             self._busy.discard(task)
+            self._places.waits(task)
             if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
                 return
             http.start_next_cycle()
 
     async def _answer(
-        self, http: h11.Connection, stream: TlsStream, request: h11.Request, origin: dict[str, Any]
+        self,
+        http: h11.Connection,
+        stream: TlsStream,
+        request: h11.Request,
+        origin: dict[str, Any],
+        task: asyncio.Task[None],
     ) -> None:
         target, _, query = request.target.partition(b"?")
         if not target.startswith(b"/") or _framed_twice(request):
@@ -134,7 +165,9 @@ class MtlsListener:
                 await asyncio.get_running_loop().create_future()
             if http.they_are_waiting_for_100_continue:
                 await stream.write(http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+            self._places.waits(task)  # whoever sends a body slowly has a place for as long as nobody else needs it
             event = await _next(http, stream)
+            self._places.works(task)
             if isinstance(event, h11.Data):
                 return {"type": "http.request", "body": bytes(event.data), "more_body": True}
             if isinstance(event, h11.EndOfMessage):
@@ -168,6 +201,15 @@ class MtlsListener:
             log.exception("a request failed")
             with suppress(h11.ProtocolError):
                 await _refuse(http, stream, 500)
+
+
+def _block(writer: StreamWriter) -> str:
+    """Where a connection comes from, as far as that is counted."""
+    peer = writer.get_extra_info("peername")
+    if peer is None:  # gone already
+        return ""
+    address = ip_address(peer[0])
+    return address_block(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _origin(writer: StreamWriter, stream: TlsStream) -> dict[str, Any]:

@@ -98,4 +98,4 @@ async def _next(stream: SignalStream, limit: int, desk: Desk, *, patient: bool) 
     return page, more
 
 
-ENDPOINTS = (Endpoint("/ssf/poll/{stream_id}", ("POST",), poll),)
+ENDPOINTS = (Endpoint("/ssf/poll/{stream_id}", ("POST",), poll, mtls=True),)
