@@ -2,6 +2,7 @@
 
 import re
 from html import unescape
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -88,6 +89,39 @@ async def test_a_refusal_on_the_consent_page_keeps_the_mode(issuer):
     assert form(app, answer)["error"] == "access_denied"
 
 
+def fragment(app, answer) -> dict[str, str]:
+    """The parameters behind the `#` of the URL that a redirect goes to."""
+    there, _, parameters = answer.headers["location"].partition("#")
+    assert (answer.status_code, there) == (303, app.redirect_uri)
+    return dict(parse_qsl(parameters, strict_parsing=True))
+
+
+@pytest.mark.spec("OAuth 2.0 Multiple Response Type Encoding Practices", "2.1", "MUST")
+async def test_the_answer_comes_in_the_fragment(app):
+    got = fragment(app, await app.authorize(response_mode="fragment"))
+    assert set(got) == {"code", "state", "iss"}
+    assert (got["state"], got["iss"]) == ("a state", ISSUER)
+    assert (await app.redeem(got["code"])).status_code == 200
+
+
+async def test_errors_come_in_the_fragment_too(app):
+    got = fragment(app, await app.authorize(response_mode="fragment", scope="openid admin"))
+    assert (got["error"], got["state"], got["iss"]) == ("invalid_scope", "a state", ISSUER)
+
+
+async def test_the_query_of_the_redirect_uri_stays_before_the_fragment(issuer):
+    await issuer.sign_in()
+    app = await issuer.register(redirect_uris=("https://app.example/callback?a=b",))
+    assert "code" in fragment(app, await app.authorize(response_mode="fragment"))
+
+
+@pytest.mark.spec("JWT Secured Authorization Response Mode", "2.3.2", "MUST")
+async def test_a_signed_answer_comes_in_the_fragment_too(app):
+    got = fragment(app, await app.authorize(response_mode="fragment.jwt"))
+    assert set(got) == {"response"}
+    assert "code" in await opened(app, got["response"])
+
+
 @pytest.mark.spec("JWT Secured Authorization Response Mode", "2.1", "MUST")
 @pytest.mark.parametrize("mode", ["jwt", "query.jwt"])
 async def test_the_answer_comes_signed(app, mode):
@@ -129,12 +163,20 @@ async def test_a_signed_answer_is_no_token(app):
     assert app.query(await app.authorize(id_token_hint=response))["error"] == "invalid_request"
 
 
-@pytest.mark.parametrize("mode", ["fragment", "fragment.jwt", "web_message", "QUERY", "query.JWT", "."])
+@pytest.mark.parametrize("mode", ["web_message", "#", "Fragment", "QUERY", "query.JWT", "."])
 async def test_another_mode_is_refused(app, mode):
     assert app.query(await app.authorize(response_mode=mode))["error"] == "invalid_request"
 
 
 async def test_discovery_says_so(issuer):
     document = (await issuer.direct.get("/.well-known/openid-configuration")).json()
-    assert document["response_modes_supported"] == ["query", "form_post", "query.jwt", "form_post.jwt", "jwt"]
+    assert document["response_modes_supported"] == [
+        "query",
+        "form_post",
+        "fragment",
+        "query.jwt",
+        "form_post.jwt",
+        "fragment.jwt",
+        "jwt",
+    ]
     assert document["authorization_signing_alg_values_supported"][0] == "ES256"

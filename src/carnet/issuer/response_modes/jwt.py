@@ -15,7 +15,7 @@ LIFETIME = 300
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Sections 2.3.1, 2.3.3 and 2.3.4: a mode that carries what `sign_response` makes."""
+    """Sections 2.3.1 to 2.3.4: a mode that carries what `sign_response` makes."""
 
     name: str
     carrier: ResponseMode
