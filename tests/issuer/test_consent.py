@@ -107,6 +107,18 @@ async def test_an_app_of_the_issuers_own_does_not_ask(issuer, app):
     assert "code" in app.query(await own.authorize())
 
 
+@pytest.mark.spec("OpenID Connect Core", "3.1.2.1", "SHOULD")
+async def test_an_app_of_the_issuers_own_that_wants_people_to_be_asked_has_them_asked(issuer, app):
+    own = await issuer.register()
+    answer = await own.authorize(prompt="consent")
+    assert asks(answer)
+    assert "code" in app.query(await issuer.follow(await decide(issuer, answer, "allow")))
+    issuer.clock.advance(1)
+    assert "code" in app.query(await own.authorize())
+    again = await own.authorize(prompt="consent")
+    assert app.query(await decide(issuer, again, "deny"))["error"] == "access_denied"
+
+
 @pytest.mark.spec("RFC 8252", "8.6", "SHOULD NOT")
 async def test_a_public_client_that_can_be_impersonated_is_asked_for_each_time(issuer, app):
     native = await issuer.public(first_party=False, redirect_uris=("http://127.0.0.1/cb",))

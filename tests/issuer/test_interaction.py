@@ -52,7 +52,7 @@ async def test_with_prompt_none_an_error_comes_instead_of_a_page(issuer, app):
 
 
 @pytest.mark.spec("OpenID Connect Core", "3.1.2.1", "SHOULD")
-@pytest.mark.parametrize("prompt", ["login", "login select_account", "login consent"])
+@pytest.mark.parametrize("prompt", ["login", "login select_account"])
 async def test_a_prompt_for_a_sign_in_is_met_by_a_new_one_alone(issuer, app, prompt, claims):
     await issuer.sign_in()
     issuer.clock.advance(30)
@@ -63,6 +63,14 @@ async def test_a_prompt_for_a_sign_in_is_met_by_a_new_one_alone(issuer, app, pro
     done = await finish(issuer, answer)
     tokens = (await app.redeem(app.query(done)["code"])).json()
     assert claims(tokens["id_token"])["auth_time"] == issuer.clock.now()
+
+
+async def test_a_prompt_for_both_asks_for_a_sign_in_and_then_for_consent(issuer, app):
+    await issuer.sign_in()
+    issuer.clock.advance(30)
+    answer = await app.authorize(prompt="login consent")
+    assert asks_for(answer, "login")
+    assert asks_for(await finish(issuer, answer), "consent")
 
 
 def _resumed(answer) -> str:

@@ -93,14 +93,14 @@ def _stronger_needed(asked: AuthorizationRequest, session: Session) -> bool:
 def _consent_needed(asked: AuthorizationRequest, consent: Consent | None, flow: Flow | None) -> bool:
     """RFC 8252 section 8.6: what was allowed before speaks only for a client that cannot be impersonated."""
     client = asked.back.client
+    just_now = consent is not None and flow is not None and consent.granted_at >= flow.began_at
     if client.first_party:
-        return False
+        return "consent" in asked.prompt and not just_now
     if consent is None or excess(asked.scope, consent.scope):
         return True
     if client.from_document and excess(asked.audience, consent.audience):
         return True  # what other clients may reach is registered
     if asked.authorization_details and (flow is None or flow.allowed_by != consent.subject):
         return True  # RFC 9396: allowed each time, never remembered
-    just_now = flow is not None and consent.granted_at >= flow.began_at
     recognised = authenticates(client) or asked.back.redirect_uri.startswith("https://")
     return not just_now and ("consent" in asked.prompt or not recognised)

@@ -152,7 +152,7 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     roles: tuple[str, ...] = ()
     """What a client is in its own right: the `roles` of its client-credentials tokens."""
     first_party: bool = False
-    """Consent is not asked for: whoever runs the issuer runs the client too."""
+    """Consent is asked for only where the client wants that: whoever runs the issuer runs the client too."""
     access_token_lifetime: int | None = None
     """Seconds; None: the issuer's default."""
     access_token_status_list: bool = False
