@@ -382,12 +382,6 @@ async def test_all_that_wait_for_a_document_share_its_failure_too(issuer, app, w
     assert len(web.asked) == 2
 
 
-async def test_nobody_waits_while_as_many_documents_are_fetched_as_may_be(issuer, app, web, monkeypatch):
-    monkeypatch.setitem(issuer.desk.directory._places, False, asyncio.Semaphore(0))
-    await turned_away(issuer, app, resource="mail")
-    assert web.asked == []
-
-
 async def test_a_host_is_asked_so_often_in_a_minute_and_no_more(issuer, app, web):
     for number in range(PER_MINUTE + 5):
         await turned_away(issuer, app, client_id=f"https://app.example/{number}.json")
@@ -419,9 +413,21 @@ async def fill(issuer, app) -> None:
         await turned_away(issuer, app, client_id=f"https://app.example/{number}.json")
 
 
-async def test_hosts_that_do_not_answer_keep_nobody_waiting_who_has_been_here(issuer, app, web, monkeypatch):
-    await allow(issuer, app, resource="mail")
+async def test_made_up_client_ids_keep_nobody_from_a_document_that_was_read_before(issuer, app):
+    """Rule O13: also before anybody has allowed its client anything."""
+    assert (await app.authorize(resource="mail")).status_code == 303
     issuer.clock.advance(USUAL)
+    await fill(issuer, app)
+    await turned_away(issuer, app, client_id="https://app.example/another.json")
+    assert (await app.authorize(resource="mail")).status_code == 303
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_hosts_that_do_not_answer_keep_nobody_waiting(issuer, app, web, monkeypatch, known):
+    """Whether somebody has allowed the client something, or it is as new as theirs."""
+    if known:
+        await allow(issuer, app, resource="mail")
+        issuer.clock.advance(USUAL)
     answering, waiting = asyncio.Event(), 0
 
     async def slow(host: str, port: int) -> list[str]:
@@ -436,11 +442,13 @@ async def test_hosts_that_do_not_answer_keep_nobody_waiting_who_has_been_here(is
         asyncio.create_task(app.authorize(client_id=f"https://host{number}.example/client.json"))
         for number in range(AT_ONCE + 5)
     ]
-    while waiting < AT_ONCE or sum(stranger.done() for stranger in strangers) < 5:
+    while waiting < len(strangers) or sum(stranger.done() for stranger in strangers) < 5:
         await asyncio.sleep(0)
-    assert waiting == AT_ONCE
-    assert [stranger.result().status_code for stranger in strangers if stranger.done()] == [400] * 5
+    assert [stranger.result().status_code for stranger in strangers[:5]] == [400] * 5, "the oldest made room"
+    assert not any(stranger.done() for stranger in strangers[5:])
     assert (await app.authorize(resource="mail")).status_code == 303
+    while sum(stranger.done() for stranger in strangers) < (5 if known else 6):
+        await asyncio.sleep(0)
     answering.set()
     await asyncio.gather(*strangers)
 

@@ -10,7 +10,7 @@ from carnet.issuer.storage.migrations import LATEST
 from carnet.issuer.storage.ports import StorageError
 from carnet.issuer.storage.records import Event
 from carnet.issuer.storage.statements import Statement
-from carnet.testing.storage.samples import NOW, account, settle
+from carnet.testing.storage.samples import NOW, account, client, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -105,4 +105,27 @@ async def test_who_takes_part_in_a_session_stays_so_when_their_table_is_made_ane
     assert [one.client_id for one in await node.participants.of("s1")] == ["shop"]
     await node.sessions.end("s1", at=NOW + 1)
     assert len(await node.participants.due(at=NOW + 1, pauses=(10,))) == 1
+    await node.close()
+
+
+async def test_clients_that_nobody_registered_are_swept_as_new_ones_are(opened, monkeypatch):
+    node = opened()
+    place = next(
+        number for number, steps in enumerate(migrations.MIGRATIONS) if any("kept_until = 0" in sql for sql in steps)
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:place])
+        patched.setattr(migrations, "LATEST", place)
+        await node.migrate()
+        for name, members in (("app", {"from_document": True}), ("registered", {})):
+            old = client(f"https://{name}.example/", **members)
+
+            def add(old=old):
+                document = msgspec.json.encode(old)
+                yield Statement("INSERT INTO client (client_id, document) VALUES (?, ?)", (old.client_id, document))
+
+            await node._engine.write(add)
+    assert await node.migrate() == LATEST
+    await node.sweep(at=NOW)
+    assert [one.client_id for one in await node.clients.list()] == ["https://registered.example/"]
     await node.close()

@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from msgspec.structs import replace
 
@@ -36,14 +36,18 @@ LONGEST = 3_600.0
 MOST = 1_000
 """Documents that are kept; the one that was fetched first goes first."""
 PER_MINUTE = 30
-"""Fetches from one host: whoever makes up client_ids makes nobody else's servers busy with us. Failures are not kept."""
+"""Fetches from one host: whoever makes up client_ids makes nobody else's servers busy with us. Failures are not kept. Of a
+document that has been read before so many are counted by themselves: whatever else stands at its host keeps nobody from it."""
 AT_ONCE = 16
-"""Fetches that are under way; more are refused, so that nobody waits for strangers' servers. As many again are for clients
-that somebody has allowed something: nobody has made those up, and strangers keep none of them out."""
+"""Fetches that are under way, of each `Standing`; for a further one the oldest makes room, so that whoever has slow servers asked
+keeps nobody out: good ones have answered long before."""
 
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=([0-9]{1,9})(?:$|[\s,])", re.IGNORECASE)
 _MEDIA_TYPE = re.compile(r"application/(?:json|[a-z0-9.!#$&^_-]+\+json)")
 _ACCEPT = {"Accept": "application/json"}
+
+Standing: TypeAlias = Literal["allowed", "read", "new"]
+"""What is known of a document: somebody has allowed its client something; it has been read before; nothing."""
 
 log = logging.getLogger("carnet.issuer")
 
@@ -82,7 +86,8 @@ class ClientDirectory:
         self._held: dict[str, _Held] = {}
         self._flights: dict[str, asyncio.Task[Client]] = {}
         self._fetches: dict[str, tuple[float, int]] = {}
-        self._places = {known: asyncio.Semaphore(AT_ONCE) for known in (False, True)}
+        self._under_way: dict[Standing, dict[str, asyncio.Timeout]] = {each: {} for each in get_args(Standing)}
+        """The fetches, the oldest first, each with what ends it."""
 
     async def find(self, client_id: str, *, lenient: bool = False) -> Client | None:
         """The client of this name; None if there is none, or if its document is not taken here, or not to be had.
@@ -115,7 +120,8 @@ class ClientDirectory:
             return held.client
         flight = self._flights.get(client_id)
         if flight is None:  # one fetch for all that wait, whatever comes of it
-            flight = asyncio.create_task(self._fetch(client_id, setting, known=known), name="carnet-client-document")
+            standing: Standing = "allowed" if known else "new" if held is None else "read"
+            flight = asyncio.create_task(self._fetch(client_id, setting, standing), name="carnet-client-document")
             self._flights[client_id] = flight
             flight.add_done_callback(lambda done: self._landed(client_id, done))
         return await asyncio.shield(flight)
@@ -126,17 +132,20 @@ class ClientDirectory:
         if flight.cancelled() or flight.exception() is not None:
             self._held.pop(client_id, None)
 
-    async def _fetch(self, client_id: str, setting: ClientDocuments, *, known: bool) -> Client:
-        """`known`: somebody has allowed it something. What others have its host asked for is not counted to it."""
-        self._count(client_id if known else host_of(client_id))
-        places = self._places[known]
-        if places.locked():
-            raise UnreachableError(f"{AT_ONCE} documents are fetched already.")
-        async with places:
-            try:
+    async def _fetch(self, client_id: str, setting: ClientDocuments, standing: Standing) -> Client:
+        self._count(host_of(client_id) if standing == "new" else client_id)
+        under_way = self._under_way[standing]
+        if len(under_way) >= AT_ONCE:
+            under_way.pop(next(iter(under_way))).reschedule(asyncio.get_running_loop().time())
+        try:
+            async with asyncio.timeout(None) as under_way[client_id]:
                 fetched = await self._egress.request("GET", client_id, headers=_ACCEPT)
-            except EgressError as error:
-                raise UnreachableError(str(error)) from None
+        except EgressError as error:
+            raise UnreachableError(str(error)) from None
+        except TimeoutError:
+            raise UnreachableError(f"It made room: {AT_ONCE} documents were asked for after it.") from None
+        finally:
+            under_way.pop(client_id, None)
         if fetched.status != 200:
             raise UnreachableError(f"It answers {fetched.status}.")
         document = read(fetched.body, fetched.headers.get("content-type", ""))

@@ -10,6 +10,9 @@ from carnet.issuer.storage.records import Client, Revocation
 from carnet.issuer.storage.revocations import note
 from carnet.issuer.storage.statements import Group, Statement, Verb, overhauling, reading, scanning, writing
 
+LOOK_AGAIN = 86_400
+"""Seconds after which a client that nobody has registered is looked at: whether anything hangs on it (`sweeping.py`)."""
+
 _CLIENT = msgspec.json.Decoder(Client)
 
 
@@ -22,6 +25,11 @@ class StoredClients(Group):
         )
         if not added:
             raise AlreadyExistsError("There is a client with this client_id already.")
+        if client.from_document:  # nobody will ever remove it
+            yield Statement(
+                "UPDATE client SET kept_until = ? WHERE client_id = ?",
+                (client.created_at + LOOK_AGAIN, client.client_id),
+            )
 
     @reading
     def get(self, client_id: str) -> Verb[Client | None]:

@@ -241,6 +241,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX participant_subject ON participant (subject)",
         "CREATE INDEX participant_due ON participant (due_at) WHERE due_at IS NOT NULL",
     ),
+    (
+        # Of a client that nobody has registered: the time to look again whether anything hangs on it (see sweeping.py).
+        "ALTER TABLE client ADD COLUMN kept_until INTEGER",
+        "UPDATE client SET kept_until = 0 WHERE CAST(document AS TEXT) ->> 'from_document' IS NOT NULL",
+        "CREATE INDEX client_kept_until ON client (kept_until) WHERE kept_until IS NOT NULL",
+    ),
 )
 
 LATEST = len(MIGRATIONS)

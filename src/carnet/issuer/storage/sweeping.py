@@ -1,12 +1,13 @@
 """What nobody can need any more goes, in small steps, so that no step keeps others waiting.
 
-Families and sessions have `kept_until`: not an end, but the time to look again. So a rotation does not have to move the end of
-its family along, and a step never looks twice at what it has decided to keep.
+Families, sessions and clients that nobody has registered have `kept_until`: not an end, but the time to look again. So a rotation
+does not have to move the end of its family along, and a step never looks twice at what it has decided to keep.
 """
 
 from collections.abc import Callable
 
 from carnet.ambient import Instant
+from carnet.issuer.storage.clients import LOOK_AGAIN
 from carnet.issuer.storage.statements import Statement, Verb
 
 _HOUR = 3_600
@@ -120,6 +121,30 @@ def _listed_tokens(at: Instant, limit: int) -> Verb[int]:
     return len(rows)
 
 
+def _unregistered(at: Instant, limit: int) -> Verb[int]:
+    """A client that nobody has registered goes when nobody allows it anything any more, and nothing is left that came of it.
+
+    Whoever allows it something at this moment has locked its row, and it is looked at later.
+    """
+    gone = 0
+    rows = yield Statement(
+        "SELECT client_id FROM client WHERE kept_until <= ? ORDER BY kept_until LIMIT ? FOR UPDATE SKIP LOCKED",
+        (at, limit),
+    )
+    for [client_id] in rows:
+        [needed] = yield Statement(
+            "SELECT (SELECT 1 FROM consent WHERE client_id = ? LIMIT 1), (SELECT 1 FROM family WHERE client_id = ? LIMIT 1),"
+            " (SELECT 1 FROM participant WHERE client_id = ? LIMIT 1)",
+            (client_id, client_id, client_id),
+        )
+        if any(needed):
+            yield Statement("UPDATE client SET kept_until = ? WHERE client_id = ?", (at + LOOK_AGAIN, client_id))
+        else:
+            yield Statement("DELETE FROM client WHERE client_id = ?", (client_id,))
+            gone += 1
+    return gone
+
+
 STEPS: tuple[Callable[[Instant, int], Verb[int]], ...] = (
     _ownerless,
     _families,
@@ -129,4 +154,5 @@ STEPS: tuple[Callable[[Instant, int], Verb[int]], ...] = (
     _revocations,
     _feed_reports,
     _listed_tokens,
+    _unregistered,
 )

@@ -5,6 +5,7 @@ from carnet.testing.storage.samples import (
     DAY,
     NOW,
     artifact,
+    client,
     consent,
     digest,
     lives,
@@ -98,3 +99,37 @@ class TestSweeping:
         assert not await store.artifacts.put(artifact("r1"))
         await sweep(store, at=NOW + 30 * DAY)
         assert await rotate(store, "r0", "r1") is None
+
+    async def test_a_client_that_nobody_registered_goes_with_the_last_thing_that_hangs_on_it(
+        self, store: Store
+    ) -> None:
+        await settle(store)
+        app = client("https://app.example/client.json", from_document=True)
+        await store.clients.add(app)
+        await store.clients.add(client("https://registered.example/client.json"))
+        await store.consents.grant(consent("openid", client_id=app.client_id))
+        await store.artifacts.put(artifact("r0", client_id=app.client_id, expires_at=NOW + DAY))
+        await sweep(store, at=NOW + DAY)
+        assert await store.clients.get(app.client_id) == app
+        await store.consents.withdraw("ada", app.client_id, at=NOW + DAY, lifetime=60)
+        await sweep(store, at=NOW + 2 * DAY - 1)
+        assert await store.clients.get(app.client_id) == app, "it is looked at once a day"
+        await sweep(store, at=NOW + 2 * DAY)
+        assert await store.clients.get(app.client_id) is None
+        assert len(await store.clients.list()) == 2
+        await store.clients.add(app)
+        await sweep(store, at=NOW + DAY - 1)
+        assert await store.clients.get(app.client_id) == app, "somebody is about to allow it something"
+
+    async def test_a_client_that_nobody_registered_stays_for_as_long_as_its_tokens_can_be_taken_back(
+        self, store: Store
+    ) -> None:
+        await settle(store)
+        app = client("https://app.example/client.json", from_document=True)
+        await store.clients.add(app)
+        await store.artifacts.put(artifact("r0", client_id=app.client_id, expires_at=NOW + 3 * DAY))
+        for day in range(1, 3):
+            await sweep(store, at=NOW + day * DAY)
+            assert await store.clients.get(app.client_id) == app
+        await sweep(store, at=NOW + 3 * DAY)
+        assert await store.clients.get(app.client_id) is None
