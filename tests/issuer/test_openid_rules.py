@@ -13,6 +13,7 @@ from msgspec import structs
 from carnet.issuer.clients import ClientError, Registration, register
 from carnet.issuer.registration import initial_token
 from carnet.jose import JwtVerifier, KeySet, SigningKey, sign_jwt
+from carnet.oauth.acr import TWO_FACTORS
 
 from .conftest import ISSUER, REDIRECT_URI
 from .test_end_session import end, signed_in
@@ -157,6 +158,36 @@ class TestRegistration:
             json={"redirect_uris": [REDIRECT_URI]} | metadata,
             headers={"Authorization": f"Bearer {secret}"},
         )
+
+    @pytest.mark.spec("OpenID Connect Registration", "2", "OPTIONAL")
+    async def test_a_client_registers_what_its_requests_ask_for_where_they_do_not_say_it(self, issuer):
+        wanted = {"default_max_age": 0, "default_acr_values": [TWO_FACTORS], "require_auth_time": True}
+        made = await self.ask(issuer, **wanted)
+        assert (made.status_code, made.json()) == (201, made.json() | wanted)
+
+    @pytest.mark.spec("OpenID Connect Registration", "2", "OPTIONAL")
+    async def test_a_client_s_own_max_age_counts_where_its_request_has_none(self, issuer):
+        await issuer.sign_in()
+        app = await issuer.register(default_max_age=100)
+        issuer.clock.advance(101)
+        assert urlsplit((await app.authorize()).headers["location"]).path == "/login"
+        assert app.query(await app.authorize(prompt="none"))["error"] == "login_required"
+        assert "code" in app.query(await app.authorize(max_age="1000"))
+
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            {"default_max_age": -1},
+            {"default_max_age": "1"},
+            {"default_max_age": 10**11},
+            {"default_acr_values": ["urn:elsewhere"]},
+            {"default_acr_values": TWO_FACTORS},
+            {"require_auth_time": "yes"},
+        ],
+    )
+    async def test_what_no_request_could_ask_for_is_not_registered(self, issuer, metadata):
+        answer = await self.ask(issuer, **metadata)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
 
     @pytest.mark.spec("OpenID Connect Core", "4", "MUST")
     async def test_where_a_sign_in_begins_is_registered_and_read_back(self, issuer):

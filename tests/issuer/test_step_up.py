@@ -85,6 +85,15 @@ async def test_an_essential_acr_claim_asks_for_the_same(weak, issuer, app):
     assert asks_for(await app.authorize(claims=claims), "login/second")
 
 
+@pytest.mark.spec("OpenID Connect Registration", "2", "OPTIONAL")
+async def test_a_client_s_own_acr_values_count_where_its_request_says_nothing_of_them(weak, issuer):
+    app = await issuer.register(default_acr_values=(TWO_FACTORS,))
+    assert asks_for(await app.authorize(), "login/second")
+    assert app.query(await app.authorize(prompt="none"))["error"] == "login_required"
+    for said in ({"acr_values": ONE_FACTOR}, {"claims": '{"id_token": {"acr": null}}'}):
+        assert "code" in app.query(await app.authorize(**said))
+
+
 async def test_stepping_up_makes_a_new_session_to_which_what_apps_hold_passes(weak, issuer, app):
     before = (await sessions(issuer, weak.account))[0]
     held = await app.tokens()

@@ -97,7 +97,11 @@ def add(subparsers: Any) -> None:
         metavar="URL",
         help="of the list of redirect URIs that share pairwise subjects; default: the host of its own",
     )
-    create.add_argument("--first-party", action="store_true", help="yours: people are not asked for consent, unless it wants that (prompt=consent)")
+    create.add_argument(
+        "--first-party",
+        action="store_true",
+        help="yours: people are not asked for consent, unless it wants that (prompt=consent)",
+    )
     create.add_argument(
         "--access-token-lifetime", type=int, metavar="SECONDS", help="of its access tokens (default: the issuer's)"
     )

@@ -149,8 +149,8 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
         code_challenge=_code_challenge(parameters, asked, back.client),
         nonce=parameters.get("nonce"),
         prompt=_prompt(parameters),
-        max_age=_max_age(parameters),
-        acr_values=_acr_values(parameters, claims),
+        max_age=_max_age(parameters, back.client),
+        acr_values=_acr_values(parameters, claims, back.client),
         authorization_details=authorization_details.parse(
             parameters.get("authorization_details"), types=back.client.authorization_details_types
         ),
@@ -211,10 +211,14 @@ def _prompt(parameters: Parameters) -> frozenset[str]:
     return prompt
 
 
-def _acr_values(parameters: Parameters, claims: ClaimsRequest) -> tuple[str, ...]:
-    """OpenID Connect Core section 5.5.1.1: the essential ones before those wished for, or an error if nobody can reach them."""
+def _acr_values(parameters: Parameters, claims: ClaimsRequest, client: Client) -> tuple[str, ...]:
+    """OpenID Connect Core section 5.5.1.1: the essential ones before those wished for, or an error if nobody can reach them.
+
+    Registration section 2: those that the client is registered with where the request says nothing of them.
+    """
     if not claims.acr:
-        return acr.asked(parameters.get("acr_values"))
+        said = "acr_values" in parameters or "acr" in claims.id_token
+        return acr.asked(parameters.get("acr_values")) if said else client.default_acr_values
     reachable = tuple(value for value in claims.acr if value in acr.VALUES)
     if not reachable:
         raise UnmetAuthenticationRequirementsError("Nobody can sign in here in a way that is asked for as essential.")
@@ -228,10 +232,10 @@ def _dpop_jkt(parameters: Parameters) -> str | None:
     return thumbprint
 
 
-def _max_age(parameters: Parameters) -> int | None:
+def _max_age(parameters: Parameters, client: Client) -> int | None:
     text = parameters.get("max_age")
     if text is None:
-        return None
+        return client.default_max_age
     if not (text.isascii() and text.isdigit() and len(text) < 12):
         raise InvalidRequestError("The max_age is not a number of seconds.")
     return int(text)

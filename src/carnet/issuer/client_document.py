@@ -37,6 +37,8 @@ _TAKEN = (
     "require_signed_request_object",
     "require_pushed_authorization_requests",
     "dpop_bound_access_tokens",
+    "default_max_age",
+    "default_acr_values",
     "redirect_uris",
     "scope",
 )

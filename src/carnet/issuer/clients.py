@@ -29,7 +29,7 @@ from carnet.issuer.storage.ports import AlreadyExistsError
 from carnet.issuer.storage.records import AssertionIssuer, Client, Event, TokenExchange
 from carnet.issuer.token_policies import PolicyError, check_policies
 from carnet.jose import JoseError, KeySet
-from carnet.oauth import redirect_uri, scope
+from carnet.oauth import acr, redirect_uri, scope
 from carnet.oauth.client_id import ClientIdError, names_document
 from carnet.oauth.client_id import check as check_client_id
 from carnet.oauth.errors import InvalidScopeError
@@ -44,6 +44,7 @@ _SECRETLESS = frozenset({PUBLIC, KEYS, AUTHORITY, SELF_SIGNED})
 _CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _WORD = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")
 _MOST = 50
+_LONGEST_AGE = 10**11
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 """RFC 7518 section 6: members of keys that nobody else may see."""
 
@@ -104,6 +105,8 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     pkce: Literal["required", "or_nonce"] = "required"
     subject_type: Literal["public", "pairwise"] = "public"
     sector_identifier_uri: str | None = None
+    default_max_age: int | None = None
+    default_acr_values: tuple[str, ...] = ()
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
@@ -334,6 +337,7 @@ def validated(client: Client, config: Config) -> Client:
     if client.access_token_lifetime is not None and not 10 <= client.access_token_lifetime <= longest:
         raise ClientError(f"access_token_lifetime is between 10 and {longest} seconds.")
     _check_retry_window(client)
+    _check_defaults(client)
     return client
 
 
@@ -343,6 +347,16 @@ def _check_retry_window(client: Client) -> None:
         raise ClientError(f"refresh_retry_window is between 0 and {RETRY_WINDOW} seconds.")
     if window is not None and client.profile is not None:
         raise ClientError(f"The profile {client.profile} says itself how a lost answer is asked for again.")
+
+
+def _check_defaults(client: Client) -> None:
+    """OpenID Connect Registration section 2: what its requests ask for where they do not say it; nobody is locked out by it."""
+    if client.default_max_age is not None and not 0 <= client.default_max_age < _LONGEST_AGE:
+        raise ClientError(f"default_max_age is a number of seconds below {_LONGEST_AGE}.")
+    if unknown := set(client.default_acr_values) - set(acr.VALUES):
+        raise ClientError(
+            f"default_acr_values: {scope.join(sorted(unknown))} is none of {', '.join(acr.VALUES)}, which can be reached here."
+        )
 
 
 def _check_client_id(client_id: str) -> None:

@@ -46,6 +46,8 @@ OWN = (
     *MTLS_MEMBERS,
     "subject_type",
     "sector_identifier_uri",
+    "default_max_age",
+    "default_acr_values",
     "redirect_uris",
     "post_logout_redirect_uris",
     "grant_types",
@@ -79,6 +81,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     policy_uri: str | None = None
     tos_uri: str | None = None
     initiate_login_uri: str | None = None
+    require_auth_time: bool = False
+    """OpenID Connect Registration section 2: every ID token has `auth_time`, whether it is asked for or not."""
     contacts: tuple[str, ...] = ()
     software_id: str | None = None
     software_version: str | None = None
@@ -319,7 +323,11 @@ def document(client: Client, config: Config) -> dict[str, Any]:
         "id_token_signed_response_alg": client.id_token_signed_response_alg or config.signing_algorithm,
         "response_types": client.response_types,
     }
-    shown = {name: value for name, value in {**own, **client.metadata}.items() if value not in (None, (), False)}
+    shown = {
+        name: value
+        for name, value in {**own, **client.metadata}.items()
+        if value is not None and value is not False and value != ()
+    }
     return {"client_id": client.client_id, "client_id_issued_at": client.created_at, **shown, **fixed}
 
 

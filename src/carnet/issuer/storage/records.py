@@ -137,6 +137,10 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     subject_type: Literal["public", "pairwise"] = "public"
     """OpenID Connect Core section 8: whether it is told subjects that are its sector's alone (`pairwise.py`)."""
     sector_identifier_uri: str | None = None
+    default_max_age: int | None = None
+    """OpenID Connect Registration section 2: the `max_age` of requests that have none, in seconds."""
+    default_acr_values: tuple[str, ...] = ()
+    """The `acr_values` of those that ask for no `acr`."""
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
