@@ -223,6 +223,48 @@ async def test_of_two_changes_at_the_same_moment_one_wins(issuer, api):
         await people.set_roles(issuer.desk, subject, ["USER"], by=people.CLI, seen=seen.roles)
 
 
+@pytest.mark.spec("RFC 9110", "13.1.1", "MUST")
+@pytest.mark.parametrize("kind", ["accounts", "clients"])
+async def test_what_is_changed_between_the_comparison_and_the_deletion_stays(issuer, api, monkeypatch, kind):
+    new = {
+        "accounts": {"email": "eve@example.com"},
+        "clients": {"client_name": "Job", "grant_types": ["client_credentials"]},
+    }
+    made = await api("POST", f"/{kind}", new[kind])
+    place = made.headers["location"].removeprefix(API)
+    seen = (await api("GET", place)).headers["etag"]
+    group = getattr(issuer.desk.store, kind)
+    remove, meanwhile = group.remove, [("name" if kind == "accounts" else "client_name", "Eve")]
+
+    async def late(*arguments, **options):
+        if meanwhile:
+            await api.good("PATCH", place, dict([meanwhile.pop()]), match=seen)
+        return await remove(*arguments, **options)
+
+    monkeypatch.setattr(group, "remove", late)
+    assert problem(await api("DELETE", place, match=seen)) == (412, "stale")
+    fresh = await api("GET", place)
+    assert "Eve" in fresh.text
+    assert await api.good("DELETE", place, match=fresh.headers["etag"]) is None
+
+
+async def test_a_sign_in_meanwhile_does_not_keep_an_account_from_being_deleted(issuer, api, monkeypatch):
+    """What nobody is shown is no change of what was read."""
+    account = await issuer.person("eve@example.com")
+    place = f"/accounts/{account.subject}"
+    seen = (await api("GET", place)).headers["etag"]
+    remove, meanwhile = issuer.desk.store.accounts.remove, [account]
+
+    async def late(*arguments, **options):
+        if meanwhile:
+            before = await issuer.desk.store.accounts.get(meanwhile.pop().subject)
+            await issuer.desk.store.accounts.replace(before, structs.replace(before, epoch=before.epoch + 1))
+        return await remove(*arguments, **options)
+
+    monkeypatch.setattr(issuer.desk.store.accounts, "remove", late)
+    assert await api.good("DELETE", place, match=seen) is None
+
+
 UNACCEPTABLE = [
     ({"email": "nonsense"}, (422, "invalid")),
     ({"email": "eve@example.com", "password": "short"}, (422, "invalid")),

@@ -272,17 +272,18 @@ async def rotate_secret(desk: Desk, client: Client, *, actor: str) -> Registered
     return Registered(changed, secret)
 
 
-async def remove(desk: Desk, client_id: str, *, actor: str) -> bool:
+async def remove(desk: Desk, client_id: str, *, actor: str, seen: Client | None = None) -> bool:
     """Delete it and take back all that it holds; False if there is none.
 
     Raises:
         DeclaredError: it stands in the settings.
+        StaleError: it is not as it was `seen` any more.
     """
     _refuse_declared(desk, client_id, actor)
     now = desk.ambient.now()
     client = await desk.store.clients.get(client_id)
     revocation = entry("client", client_id, desk.config, at=now)
-    if client is None or not await desk.store.clients.remove(client_id, at=now, revocations=(revocation,)):
+    if client is None or not await desk.store.clients.remove(client_id, at=now, revocations=(revocation,), seen=seen):
         return False
     await _note(desk, "client.removed", client, actor, {"client_name": client.client_name})
     return True

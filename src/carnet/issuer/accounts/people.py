@@ -128,15 +128,24 @@ async def sign_out_everywhere(desk: Desk, subject: str, *, by: Actor) -> None:
     await note(desk, "account.signed_out_everywhere", account, by)
 
 
-async def remove(desk: Desk, subject: str, *, by: Actor) -> None:
-    """Delete an account with all that belongs to it."""
+async def remove(
+    desk: Desk, subject: str, *, by: Actor, check: Callable[[Account], None] = lambda _account: None
+) -> None:
+    """Delete an account with all that belongs to it, as `check` has seen it, which may refuse.
+
+    Raises:
+        PersonError, and what `check` raises.
+    """
     now = desk.ambient.now()
     taken_back = entry("subject", subject, desk.config, at=now)  # whatever the epoch is by now
     for _ in range(_ATTEMPTS):
         account = await get(desk, subject)
+        check(account)
         staying = await _administrator_beside(desk, account)
         try:
-            removed = await desk.store.accounts.remove(subject, at=now, revocations=(taken_back,), witness=staying)
+            removed = await desk.store.accounts.remove(
+                subject, at=now, revocations=(taken_back,), witness=staying, seen=account
+            )
         except StaleError:
             continue
         if not removed:

@@ -178,8 +178,10 @@ async def set_roles(asked: Asked) -> Account:
 
 
 async def remove(asked: Asked) -> None:
-    asked.check_match(await show(asked))
-    await people.remove(asked.desk, asked.path["subject"], by=asked.caller.actor)
+    def check(account: Stored) -> None:
+        asked.check_match(shown(account))
+
+    await people.remove(asked.desk, asked.path["subject"], by=asked.caller.actor, check=check)
 
 
 def changing(alter: Callable[..., Awaitable[Stored]]) -> Callable[[Asked], Awaitable[Account]]:

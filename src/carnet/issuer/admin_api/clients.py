@@ -115,7 +115,7 @@ async def remove(asked: Asked) -> None:
     client = await _client(asked)
     asked.check_match(shown(client))
     _check_power(asked, client)
-    await clients.remove(asked.desk, client.client_id, actor=asked.caller.actor.subject)
+    await clients.remove(asked.desk, client.client_id, actor=asked.caller.actor.subject, seen=client)
 
 
 async def rotate_secret(asked: Asked) -> Secret:

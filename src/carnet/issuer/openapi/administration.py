@@ -56,7 +56,7 @@ def _operation(resource: Resource, operation: Operation) -> dict[str, Any]:
         "tags": ["administration"],
         "summary": operation.summary,
         "security": [{"administration": [resource.scope(operation)]}],
-        "parameters": [*_in_path(operation), *_in_query(operation), *_in_header(operation)],
+        "parameters": [*_in_path(operation), *_in_query(operation), *_in_header(resource, operation)],
         "responses": _responses(resource, operation),
     }
     if operation.body is not None:
@@ -103,7 +103,7 @@ def _responses(resource: Resource, operation: Operation) -> dict[str, Any]:
     problems: list[type[Problem]] = [Malformed, *operation.problems]
     if operation.body is not None:
         problems += [UnsupportedMediaType, Invalid]
-    if operation.conditional or operation.method == "DELETE":
+    if _compares(resource, operation):
         problems.append(Stale)
     if operation.conditional:
         problems.append(PreconditionRequired)
@@ -140,8 +140,14 @@ def _given(member: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in kinds[0].items() if name != "default"}
 
 
-def _in_header(operation: Operation) -> list[dict[str, Any]]:
-    if not operation.conditional and operation.method != "DELETE":
+def _compares(resource: Resource, operation: Operation) -> bool:
+    """Whether it takes If-Match: it changes or deletes what is shown with an entity tag."""
+    shown = {other.path for other in resource.operations if other.reads and other.tagged}
+    return operation.conditional or (operation.method == "DELETE" and operation.path in shown)
+
+
+def _in_header(resource: Resource, operation: Operation) -> list[dict[str, Any]]:
+    if not _compares(resource, operation):
         return []
     return [
         {

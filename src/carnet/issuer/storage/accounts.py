@@ -128,9 +128,15 @@ class StoredAccounts(Group):
 
     @overhauling
     def remove(
-        self, subject: str, *, at: Instant, revocations: Sequence[Revocation] = (), witness: Account | None = None
+        self,
+        subject: str,
+        *,
+        at: Instant,
+        revocations: Sequence[Revocation] = (),
+        witness: Account | None = None,
+        seen: Account | None = None,
     ) -> Verb[bool]:
-        yield from _hold(None, witness)
+        yield from _hold(seen, witness)
         yield Statement("SELECT 1 FROM account WHERE subject = ? FOR UPDATE", (subject,))
         revocations = yield from with_pseudonyms(revocations)  # they go with the account
         # Its sessions, consents, families and their artifacts go with it: the schema says so.

@@ -54,7 +54,12 @@ class StoredClients(Group):
         yield from note(revocations)
 
     @overhauling
-    def remove(self, client_id: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> Verb[bool]:
+    def remove(
+        self, client_id: str, *, at: Instant, revocations: Sequence[Revocation] = (), seen: Client | None = None
+    ) -> Verb[bool]:
+        rows = yield Statement("SELECT document FROM client WHERE client_id = ? FOR UPDATE", (client_id,))
+        if seen is not None and rows and _CLIENT.decode(rows[0][0]) != seen:
+            raise StaleError("The client was changed since it was read: read it again.")
         # Its consents, families and their artifacts go with it: the schema says so.
         removed = yield Statement("DELETE FROM client WHERE client_id = ? RETURNING 1", (client_id,))
         if removed:

@@ -161,12 +161,20 @@ class Accounts(Protocol):
         """
 
     async def remove(
-        self, subject: str, *, at: Instant, revocations: Sequence[Revocation] = (), witness: Account | None = None
+        self,
+        subject: str,
+        *,
+        at: Instant,
+        revocations: Sequence[Revocation] = (),
+        witness: Account | None = None,
+        seen: Account | None = None,
     ) -> bool:
         """Delete it with its sessions, consents and artifacts; False if there is none (the revocations are then not written).
 
+        `seen`: the account as it was read.
+
         Raises:
-            StaleError: as `replace`, of the witness.
+            StaleError: as `replace`, of the witness and of what was seen.
         """
 
 
@@ -181,8 +189,14 @@ class Clients(Protocol):
     async def replace(self, before: Client, after: Client, *, revocations: Sequence[Revocation] = ()) -> None:
         """Compare and swap; raises StaleError."""
 
-    async def remove(self, client_id: str, *, at: Instant, revocations: Sequence[Revocation] = ()) -> bool:
-        """Delete it with its consents and artifacts; False if there is none."""
+    async def remove(
+        self, client_id: str, *, at: Instant, revocations: Sequence[Revocation] = (), seen: Client | None = None
+    ) -> bool:
+        """Delete it with its consents and artifacts; False if there is none.
+
+        Raises:
+            StaleError: it is not as it was `seen` any more.
+        """
 
 
 class Sessions(Protocol):

@@ -92,6 +92,8 @@ class TestAccounts:
             await store.accounts.replace(ada, replace(ada, name="Ada"), witness=bob)
         with pytest.raises(StaleError):
             await store.accounts.remove("ada", at=NOW, witness=bob)
+        with pytest.raises(StaleError):
+            await store.accounts.remove("ada", at=NOW, witness=renamed, seen=account(name="Another"))
         assert await store.accounts.get("ada") == ada
         assert await store.accounts.remove("ada", at=NOW, witness=renamed)
 

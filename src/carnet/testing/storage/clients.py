@@ -62,6 +62,17 @@ class TestClients:
         assert not await store.clients.remove("shop", at=NOW, revocations=[revocation("x")])
         assert await store.revocations.find("session", "x", at=NOW) is None
 
+    async def test_a_client_is_removed_only_if_it_is_as_it_was_seen(self, store: Store) -> None:
+        await store.clients.add(client())
+        after = client(client_name="Mart")
+        await store.clients.replace(client(), after)
+        with pytest.raises(StaleError):
+            await store.clients.remove("shop", at=NOW, revocations=[revocation("x")], seen=client())
+        assert await store.clients.get("shop") == after
+        assert await store.revocations.find("session", "x", at=NOW) is None
+        assert await store.clients.remove("shop", at=NOW, seen=after)
+        assert not await store.clients.remove("shop", at=NOW, seen=after)
+
     async def test_a_client_that_comes_back_under_its_old_name_inherits_nothing(self, store: Store) -> None:
         await settle(store)
         await store.artifacts.put(artifact("r0"))
