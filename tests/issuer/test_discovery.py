@@ -49,7 +49,7 @@ async def test_every_member_that_is_required_is_there(issuer):
     assert document["response_types_supported"] == ["code"]
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert document["authorization_response_iss_parameter_supported"] is True
-    assert document["request_uri_parameter_supported"] is False
+    assert document["request_uri_parameter_supported"] is True
 
 
 async def test_every_endpoint_that_is_named_is_there(issuer):

@@ -6,6 +6,7 @@ import pytest
 
 from carnet.issuer.clients import ClientError, Registration, change, register
 from carnet.issuer.config import Config, Lifetimes
+from carnet.issuer.request_objects import LONGEST_LIFE
 from carnet.jose import SigningKey
 
 from .test_client_assertions import Client
@@ -248,9 +249,29 @@ async def test_with_message_signing_requests_and_responses_are_signed(signing_ba
 
 @pytest.mark.spec("FAPI 2.0 Message Signing", "5.3", "MUST")
 @pytest.mark.parametrize(
-    "members", [{"key": SigningKey.generate("RS256", kid="two")}, {"typ": "JWT"}, {"aud": "x"}, {"exp": None}]
+    "members",
+    [
+        {"key": SigningKey.generate("RS256", kid="two")},
+        {"typ": "at+jwt"},
+        {"aud": "x"},
+        {"exp": None},
+        {"nbf": None},
+    ],
 )
 async def test_with_message_signing_a_request_that_is_not_right_is_refused(signing_bank, members):
     app = signing_bank.app
     token = signed(app, **{"key": KEY, "response_mode": "jwt"} | members)
     assert refused(await signing_bank.push(client_id=app.client_id, request=token), "invalid_request_object")
+
+
+@pytest.mark.spec("FAPI 2.0 Message Signing", "5.3.1", "MUST")
+async def test_with_message_signing_a_request_is_good_for_an_hour_at_most(signing_bank):
+    app, now = signing_bank.app, signing_bank.app.issuer.clock.now()
+
+    async def pushed(**members):
+        token = signed(app, key=KEY, response_mode="jwt", **members)
+        return await signing_bank.push(client_id=app.client_id, request=token)
+
+    assert refused(await pushed(nbf=now - LONGEST_LIFE - 1), "invalid_request_object")
+    assert refused(await pushed(nbf=now - 1, exp=now + LONGEST_LIFE), "invalid_request_object")
+    assert (await pushed(nbf=now - LONGEST_LIFE + 60, exp=now + 60)).status_code == 201

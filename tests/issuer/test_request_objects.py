@@ -1,10 +1,12 @@
 """RFC 9101: authorization requests that their client has signed."""
 
+import json
+
 import pytest
 
 from carnet.issuer.clients import ClientError, Registration, register
 from carnet.issuer.request_objects import LEEWAY, LONGEST_LIFE
-from carnet.jose import SigningKey, sign_jwt
+from carnet.jose import SigningKey, base64url, sign_jwt
 
 from .test_pushed_requests import bring, page, pushed, refused
 
@@ -23,9 +25,13 @@ async def app(issuer):
 
 def signed(app, *, key=KEY, typ="oauth-authz-req+jwt", headers=None, **changes) -> str:
     now = app.issuer.clock.now()
-    members = app.request() | {"iss": app.client_id, "aud": ISSUER, "exp": now + 60} | changes
+    members = app.request() | {"iss": app.client_id, "aud": ISSUER, "nbf": now, "exp": now + 60} | changes
     members = {name: value for name, value in members.items() if value is not None}
     return sign_jwt(members, key, typ=typ, headers=headers)
+
+
+def segment(part: dict) -> str:
+    return base64url.text(json.dumps(part).encode())
 
 
 async def ask(app, request: str | None = None, **parameters: str):
@@ -94,13 +100,13 @@ async def test_a_sign_in_that_outlasts_the_signature_does_not_break_it(issuer):
         {"aud": None},
         {"aud": "https://elsewhere.example"},
         {"aud": f"{ISSUER}/authorize"},
-        {"exp": None},
         {"client_id": None},
         {"client_id": "somebody"},
-        {"typ": "JWT"},
+        {"response_type": None},
         {"typ": "at+jwt"},
         {"typ": "client-authentication+jwt"},
         {"sub": "somebody"},
+        {"events": {}},
         {"request": "x"},
         {"request_uri": "urn:x"},
         {"max_age": 1.5},
@@ -113,6 +119,22 @@ async def test_a_sign_in_that_outlasts_the_signature_does_not_break_it(issuer):
 )
 async def test_an_object_that_is_not_right_is_refused(app, changes):
     assert await error(app, signed(app, **changes)) == "invalid_request_object"
+
+
+@pytest.mark.spec("OpenID Connect Core", "6.1", "MUST")
+@pytest.mark.parametrize("header", [{"alg": "ES256", "kid": "one"}, {"alg": "ES256", "kid": "one", "typ": "JWT"}])
+async def test_an_object_as_openid_connect_has_it_has_no_type_and_need_not_expire(app, header):
+    now = app.issuer.clock.now()
+    members = app.request() | {"iss": app.client_id, "aud": ISSUER}
+    for claims in (members, members | {"iat": now, "exp": now + 60}):
+        text = f"{segment(header)}.{segment(claims)}"
+        token = f"{text}.{base64url.text(KEY.sign(text.encode()))}"
+        assert "code" in app.query(await ask(app, token))
+
+
+@pytest.mark.spec("RFC 9101", "4", "OPTIONAL")
+async def test_the_type_is_a_media_type_and_known_in_whatever_letters(app):
+    assert "code" in app.query(await ask(app, signed(app, typ="OautH-auThZ-REQ+jWt")))
 
 
 async def test_an_object_has_its_time(app):
@@ -208,6 +230,7 @@ async def test_a_registration_that_makes_no_sense_is_refused(issuer, metadata):
 async def test_discovery_says_so(issuer):
     document = (await issuer.direct.get("/.well-known/openid-configuration")).json()
     assert document["request_parameter_supported"] is True
-    assert document["request_uri_parameter_supported"] is False
+    assert document["request_uri_parameter_supported"] is True
+    assert document["require_request_uri_registration"] is True
     assert "ES256" in document["request_object_signing_alg_values_supported"]
     assert not {"none", "HS256"} & set(document["request_object_signing_alg_values_supported"])

@@ -124,6 +124,7 @@ def test_the_kinds_have_names_of_their_own_and_types_that_only_claims_may_share(
     assert {profile.name for profile in PROFILES if "JWT" in profile.types} == {
         ID_TOKEN.name,
         CLIENT_ASSERTION.name,
+        REQUEST_OBJECT.name,
         BACKCHANNEL_REQUEST.name,
     }
 

@@ -1,12 +1,13 @@
-"""RFC 9101, RFC 9126: the ways in which an authorization request arrives: plain, signed, or pushed before."""
+"""RFC 9101, RFC 9126: the ways in which an authorization request arrives: plain, signed (here or at a URL), or pushed before."""
 
 from dataclasses import dataclass, field
 
 from carnet.issuer.desk import Desk
 from carnet.issuer.pushed_requests import PREFIX, pushed_request
 from carnet.issuer.request_objects import opened
+from carnet.issuer.request_uris import fetched
 from carnet.issuer.storage.records import Client, Digest
-from carnet.oauth.errors import InvalidRequestError, RequestUriNotSupportedError, UnauthorizedClientError
+from carnet.oauth.errors import InvalidRequestError, UnauthorizedClientError
 from carnet.oauth.parameters import Parameters
 
 
@@ -27,20 +28,20 @@ async def arrive(parameters: Parameters, desk: Desk) -> Arrival:
         OAuthError: there is no request in it.
     """
     request_uri, signed = parameters.get("request_uri"), parameters.get("request")
-    if request_uri is not None:
-        if signed is not None:
-            raise InvalidRequestError("The parameters request and request_uri do not go together.")
-        if not request_uri.startswith(PREFIX):
-            raise RequestUriNotSupportedError("A request_uri is accepted only as the answer to a pushed request.")
+    if request_uri is not None and signed is not None:
+        raise InvalidRequestError("The parameters request and request_uri do not go together.")
+    if request_uri is not None and request_uri.startswith(PREFIX):
         pushed = await pushed_request(request_uri, parameters.get("client_id"), desk)
         # What must be signed was held against that when it was pushed.
         return Arrival(pushed.parameters, signed=True, pushed=pushed.digest)
-    if signed is None:
+    if request_uri is None and signed is None:
         return Arrival(parameters)
     client = await desk.directory.find(parameters.require("client_id"))
     if client is None:
         raise UnauthorizedClientError("The client is not known.")
-    return Arrival(await opened(signed, client, desk), signed=True)
+    if request_uri is not None:
+        signed = await fetched(request_uri, client, desk)
+    return Arrival(await opened(signed or "", client, desk), signed=True)
 
 
 def check_signed(arrival: Arrival, client: Client) -> None:

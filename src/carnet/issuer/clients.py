@@ -23,6 +23,7 @@ from carnet.issuer.logout_uris import LogoutUriError, check_logout_uris
 from carnet.issuer.mtls_clients import AUTHORITY, SELF_SIGNED, MtlsClientError, check_mtls
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.pairwise import SectorError, check_pairwise, check_sector, sector_of
+from carnet.issuer.request_uris import RequestUrisError, check_request_uris
 from carnet.issuer.revoking import entry
 from carnet.issuer.rotation import WINDOW as RETRY_WINDOW
 from carnet.issuer.storage.ports import AlreadyExistsError
@@ -93,6 +94,7 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     request_object_encryption_alg: str | None = None
     request_object_encryption_enc: str | None = None
     require_signed_request_object: bool = False
+    request_uris: tuple[str, ...] = ()
     require_pushed_authorization_requests: bool = False
     authorization_details_types: tuple[str, ...] = ()
     dpop_bound_access_tokens: bool = False
@@ -313,7 +315,16 @@ def validated(client: Client, config: Config) -> Client:
         check_mtls(client, config)
         check_envelopes(client)
         check_pairwise(client, config)
-    except (fapi.ProfileError, PolicyError, LogoutUriError, MtlsClientError, EnvelopeError, SectorError) as error:
+        check_request_uris(client, Egress(config))
+    except (
+        fapi.ProfileError,
+        PolicyError,
+        LogoutUriError,
+        MtlsClientError,
+        EnvelopeError,
+        SectorError,
+        RequestUrisError,
+    ) as error:
         raise ClientError(str(error)) from None
     try:
         values = scope.parse(client.scope)

@@ -78,6 +78,11 @@ def code_lifetime(client: Client, config: Config) -> int:
     return config.lifetimes.code if client.profile is None else min(config.lifetimes.code, CODE_LIFETIME)
 
 
+def wants_dated_requests(client: Client) -> bool:
+    """FAPI 2.0 Message Signing section 5.3.1: request objects have `nbf` and `exp`."""
+    return client.profile == MESSAGE_SIGNING
+
+
 def wants_signed_responses(client: Client) -> bool:
     """FAPI 2.0 Message Signing section 5.4: authorization responses are JWTs."""
     return client.profile == MESSAGE_SIGNING

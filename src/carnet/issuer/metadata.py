@@ -58,7 +58,8 @@ def describe(config: Config, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "request_parameter_supported": True,
         "request_object_signing_alg_values_supported": list(ALGORITHMS),
         "require_signed_request_object": False,
-        "request_uri_parameter_supported": False,
+        "request_uri_parameter_supported": True,
+        "require_request_uri_registration": True,
         "require_pushed_authorization_requests": False,
     }
 

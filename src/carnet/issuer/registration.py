@@ -41,6 +41,7 @@ OWN = (
     "request_object_signing_alg",
     *ENVELOPE_MEMBERS,
     "require_signed_request_object",
+    "request_uris",
     "require_pushed_authorization_requests",
     "dpop_bound_access_tokens",
     *MTLS_MEMBERS,
@@ -279,6 +280,8 @@ def _check_about(asked: Registration, about: About, config: Config) -> None:
     """Rule O6: nothing that a client names leads inside, neither us nor people's browsers."""
     for name in ("jwks_uri", "sector_identifier_uri", "backchannel_logout_uri", "frontchannel_logout_uri"):
         _check_outside(name, getattr(asked, name), config)
+    for uri in asked.request_uris:
+        _check_outside("request_uris", uri.partition("#")[0], config)
     for name in ("client_uri", "logo_uri", "policy_uri", "tos_uri", "initiate_login_uri"):
         _check_outside(name, getattr(about, name), config)
     texts = (*about.contacts, about.software_id or "", about.software_version or "")

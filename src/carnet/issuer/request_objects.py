@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from carnet.ambient import Instant
 from carnet.issuer import fapi
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import EgressError
@@ -34,6 +35,8 @@ async def opened(token: str, client: Client, desk: Desk) -> Parameters:
         InvalidRequestObjectError: it is not signed by the client for this issuer, or not of now.
     """
     claims = await claims_of(token, REQUEST_OBJECT, client, signing_algorithms(client), desk)
+    if fapi.wants_dated_requests(client):
+        _check_dates(claims, at=desk.ambient.now())
     if claims["client_id"] != client.client_id:
         raise _refusal("it is another client's")
     return as_parameters(claims)
@@ -65,9 +68,17 @@ async def claims_of(
         claims = verifier.verify(token, at=desk.ambient.now()).claims
     except (JoseError, EgressError, UnicodeEncodeError) as error:
         raise _refusal(str(error)) from None
-    if claims["exp"] > desk.ambient.now() + LONGEST_LIFE + LEEWAY:
+    if claims.get("exp", 0) > desk.ambient.now() + LONGEST_LIFE + LEEWAY:
         raise _refusal(f"it expires more than {LONGEST_LIFE} s from now")
     return claims
+
+
+def _check_dates(claims: Mapping[str, Any], *, at: Instant) -> None:
+    """FAPI 2.0 Message Signing section 5.3.1: from when until when it is good, an hour at most."""
+    if "nbf" not in claims or "exp" not in claims:
+        raise _refusal("it does not say from when until when it is good")
+    if claims["exp"] - claims["nbf"] > LONGEST_LIFE or claims["nbf"] < at - LONGEST_LIFE:
+        raise _refusal(f"it is good for more than {LONGEST_LIFE} s, or older")
 
 
 def as_parameters(claims: Mapping[str, Any]) -> Parameters:

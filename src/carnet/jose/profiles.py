@@ -136,9 +136,13 @@ CLIENT_ASSERTION = Profile(
 """RFC 7523 section 3 and its revision, which names the `typ`; clients from before it have `JWT` or none."""
 
 REQUEST_OBJECT = Profile(
-    "request object", ("oauth-authz-req+jwt",), ("exp", "client_id"), forbidden=("sub", "request", "request_uri")
+    "request object",
+    ("oauth-authz-req+jwt", "JWT", None),
+    ("client_id", "response_type"),
+    forbidden=("sub", "events", "request", "request_uri"),
 )
-"""RFC 9101 sections 4 and 10.8: no `sub`, so that it is never a client's assertion."""
+"""RFC 9101 sections 4 and 10.8: no `sub`, so that it is never a client's assertion. Those of OpenID Connect Core have no `typ` of
+their own, and need not expire; `response_type` sets them apart from whatever else a client signs."""
 
 BACKCHANNEL_REQUEST = Profile(
     "backchannel request",

@@ -24,6 +24,7 @@ from carnet.issuer.flow import LONGEST, Flow, open_flow, seal_flow
 from carnet.issuer.grants.authorization_code import CodeDocument
 from carnet.issuer.interaction import Interaction, needed
 from carnet.issuer.opaque import Opaque, fresh_name
+from carnet.issuer.pushed_requests import PREFIX
 from carnet.issuer.refusals import RefusalError, page
 from carnet.issuer.session_state import offered, session_state
 from carnet.issuer.storage.ports import Spent
@@ -120,7 +121,8 @@ async def _arrival(parameters: Parameters, seen: Visit, desk: Desk) -> Arrival |
     except OAuthError as error:
         if "redirect_uri" in parameters:
             return await _refusal(error, await return_address(parameters, desk), seen.account, desk)
-        key = "stale_flow" if isinstance(error, InvalidRequestUriError) else "bad_request"
+        pushed = (parameters.get("request_uri") or "").startswith(PREFIX)
+        key = "stale_flow" if pushed and isinstance(error, InvalidRequestUriError) else "bad_request"
         raise RefusalError(400, key, why=str(error)) from None
 
 

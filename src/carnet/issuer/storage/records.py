@@ -112,6 +112,8 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_object_encryption_enc: str | None = None
     require_signed_request_object: bool = False
     """RFC 9101 section 10.5."""
+    request_uris: tuple[str, ...] = ()
+    """OpenID Connect Registration section 2: where requests that it has signed may stand (`request_uris.py`)."""
     backchannel_authentication_request_signing_alg: str | None = None
     """OpenID CIBA Core section 4: with which it signs its backchannel requests; None: it need not."""
     require_pushed_authorization_requests: bool = False
