@@ -1,6 +1,7 @@
 """The admin API: who is let in, what each resource does, and that nobody's change gets lost."""
 
 import json
+import re
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,8 @@ from carnet.issuer.admin_api import RESOURCES
 from carnet.issuer.config import Config
 from carnet.issuer.token_policies import ASSERTION
 from carnet.jose import SigningKey
+
+from .signals import Receiver
 
 pytestmark = pytest.mark.anyio
 
@@ -74,8 +77,7 @@ def problem(answer: httpx2.Response) -> tuple[int, str]:
 
 
 def path_of(operation) -> str:
-    path = operation.path.replace("{name:path}", "some")
-    return path.replace("{subject}", "some").replace("{client_id}", "some").replace("{sid}", "s").replace("{kid}", "k")
+    return re.sub(r"{\w+(:path)?}", "some", operation.path)
 
 
 @pytest.mark.spec("RFC 6750", "3", "MUST")
@@ -538,6 +540,35 @@ async def test_a_built_in_scope_value_is_defined_anew_and_given_back(issuer, api
     assert (await api("GET", "/scopes/profile")).json() == built_in.json()
 
 
+async def test_registration_tokens_are_listed_and_withdrawn(issuer, api):
+    def register(made):
+        headers = {"Authorization": f"Bearer {made['token']}"}
+        return issuer.direct.post("/register", json={"redirect_uris": ["https://app.example/cb"]}, headers=headers)
+
+    once = await api.good("POST", "/registration-tokens", {"lifetime": 300})
+    many = await api.good("POST", "/registration-tokens", {"uses": 3, "lifetime": 200})
+    short = await api.good("POST", "/registration-tokens", {"lifetime": 100})
+    listed = await api.good("GET", "/registration-tokens?limit=2")
+    rest = await api.good("GET", f"/registration-tokens?cursor={listed['next']}")
+    items = [*listed["items"], *rest["items"]]
+    assert [(item["name"], item["policy"]["uses"]) for item in items] == [
+        (short["name"], 1),
+        (many["name"], 3),
+        (once["name"], 1),
+    ]
+    assert not any(made["token"] in json.dumps(items) for made in (once, many, short))
+    assert (await register(many)).status_code == 201
+    assert await api.good("DELETE", f"/registration-tokens/{many['name']}") is None
+    for made, status in ((many, 401), (once, 201), (once, 401)):
+        assert (await register(made)).status_code == status
+    for name in (many["name"], once["name"], "unheard-of", many["token"], "%C3%A9"):
+        assert problem(await api("DELETE", f"/registration-tokens/{name}")) == (404, "not-found")
+    issuer.clock.advance(100)
+    assert (await api.good("GET", "/registration-tokens"))["items"] == []
+    [line] = (await api.good("GET", "/events?name=registration_token.withdrawn"))["items"]
+    assert line["detail"] == {"token": many["name"]}
+
+
 async def test_registration_tokens_keys_and_events(issuer, api):
     made = await api.good("POST", "/registration-tokens", {"reusable": True, "lifetime": 60})
     answer = await issuer.direct.post(
@@ -562,6 +593,37 @@ async def test_registration_tokens_keys_and_events(issuer, api):
         assert problem(await api("GET", f"/events?since={since}")) == (400, "malformed")
     only = await api.good("GET", f"/events?name=key.retired&since=0&until={issuer.clock.now() + 1}")
     assert [event["detail"] for event in only["items"]] == [{"kid": fresh["kid"], "compromised": True}]
+
+
+async def test_streams_of_security_events_are_looked_after(issuer, api):
+    service = await issuer.service(scope="ssf.manage ssf.read", audiences=(ISSUER,))
+    receiver = Receiver(service)
+    first, second = await receiver.create(), await receiver.create(description="Another one")
+    listed = await api.good("GET", "/streams?limit=1")
+    rest = await api.good("GET", f"/streams?cursor={listed['next']}")
+    items = [*listed["items"], *rest["items"]]
+    assert {item["stream_id"] for item in items} == {first["stream_id"], second["stream_id"]}
+    assert {(item["client_id"], item["delivery"], item["status"]) for item in items} == {
+        (service.client_id, "poll", "enabled")
+    }
+    place = f"/streams/{second['stream_id']}"
+    paused = await api.good("POST", f"{place}/pause", {"reason": "Upkeep."})
+    assert (paused["status"], paused["reason"], paused["description"]) == ("paused", "Upkeep.", "Another one")
+    seen = await api("GET", place)
+    assert seen.json() == paused
+    assert [item["waiting"] for item in (await api.good("GET", "/streams"))["items"]].count(1) == 1, "it is told so"
+    assert (await api.good("POST", f"{place}/resume"))["status"] == "enabled"
+    assert problem(await api("DELETE", place, match=seen.headers["etag"])) == (412, "stale")
+    assert await api.good("DELETE", place, match="*") is None
+    for method, path in (("GET", place), ("DELETE", place), ("POST", f"{place}/resume")):
+        assert problem(await api(method, path)) == (404, "not-found")
+    lines = (await api.good("GET", f"/events?client_id={service.client_id}"))["items"]
+    assert [(line["name"], line["detail"]["stream_id"]) for line in lines if line["name"].startswith("signal")][:3] == [
+        ("signal_stream.removed", second["stream_id"]),
+        ("signal_stream.changed", second["stream_id"]),
+        ("signal_stream.changed", second["stream_id"]),
+    ]
+    assert [one.stream_id for one, _ in await issuer.desk.store.signals.list()] == [first["stream_id"]]
 
 
 def test_each_file_of_the_admin_api_with_a_resource_is_in_the_tuple():

@@ -87,10 +87,9 @@ def _resume(arguments: Namespace) -> int:
 
 def _delete(arguments: Namespace) -> int:
     async def work(stream: "SignalStream", desk: "Desk") -> "SignalStream":
-        from carnet.issuer.revocation.signal_streams import note
+        from carnet.issuer.revocation.signal_streams import remove
 
-        await desk.store.signals.remove(stream.stream_id)
-        await note(desk, "signal_stream.removed", stream, actor=ACTOR)
+        await remove(desk, stream, actor=ACTOR)
         return stream
 
     stream = _at_stream(arguments, work)

@@ -19,8 +19,9 @@ from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 from carnet.issuer.mtls_clients import MTLS_MEMBERS
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.software_statements import MEMBER, SoftwareStatement
+from carnet.issuer.storage.ports import Fresh
 from carnet.issuer.storage.records import Artifact, Client, Digest, Event
-from carnet.jose import JoseError
+from carnet.jose import JoseError, base64url
 from carnet.jose.strict_json import parse_object
 from carnet.oauth import redirect_uri, scope
 from carnet.oauth.errors import (
@@ -116,6 +117,15 @@ class InitialToken:
     secret: Opaque = field(repr=False)
     expires_at: Instant
 
+    @property
+    def name(self) -> str:
+        return token_name(self.secret.digest)
+
+
+def token_name(digest: Digest) -> str:
+    """What an initial access token is called in lists and in the audit trail: its digest, by which nobody can register."""
+    return base64url.text(digest)
+
 
 async def initial_token(desk: Desk, policy: RegistrationPolicy = DEFAULT_POLICY, *, actor: str = "cli") -> InitialToken:
     """Make a token with which clients may register themselves under a policy, which says how many and for how long.
@@ -135,9 +145,23 @@ async def initial_token(desk: Desk, policy: RegistrationPolicy = DEFAULT_POLICY,
             expires_at=now + policy.lifetime,
         )
     )
-    made = {"uses": policy.uses, "expires_at": now + policy.lifetime}
+    made = {"token": token_name(secret.digest), "uses": policy.uses, "expires_at": now + policy.lifetime}
     await desk.store.events.add(Event(at=now, name="registration_token.made", actor=actor, detail=made))
     return InitialToken(secret, now + policy.lifetime)
+
+
+async def withdraw_initial_token(desk: Desk, name: str, *, actor: str) -> bool:
+    """Nobody registers with it from now on; whoever has done so stays. False: there is none of that name, or it is used up."""
+    try:
+        digest = base64url.decode(name.encode())
+    except (JoseError, UnicodeEncodeError):
+        return False
+    now = desk.ambient.now()
+    if not isinstance(await desk.store.artifacts.spend("registration_token", digest, at=now), Fresh):
+        return False
+    event = Event(at=now, name="registration_token.withdrawn", actor=actor, detail={"token": name})
+    await desk.store.events.add(event)
+    return True
 
 
 def access_token(desk: Desk, client_id: str, policy: RegistrationPolicy) -> tuple[Opaque, Artifact]:

@@ -11,6 +11,7 @@ from carnet.issuer.admin_api import (
     registration_tokens,
     revocations,
     scopes,
+    streams,
 )
 from carnet.issuer.admin_api.resource import Resource
 
@@ -24,6 +25,7 @@ RESOURCES: tuple[Resource, ...] = (
     keys.RESOURCE,
     events.RESOURCE,
     revocations.RESOURCE,
+    streams.RESOURCE,
 )
 
 REFUSALS = (accounts.problem, clients.problem, defining.problem)

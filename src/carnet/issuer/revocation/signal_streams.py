@@ -137,6 +137,16 @@ async def order(
     return after
 
 
+async def remove(desk: Desk, stream: SignalStream, *, actor: str) -> None:
+    """Whoever runs the issuer deletes a stream with all that waits on it.
+
+    Raises:
+        StaleError: it was changed meanwhile.
+    """
+    if await desk.store.signals.remove(stream.stream_id, seen=stream):
+        await note(desk, "signal_stream.removed", stream, actor=actor)
+
+
 async def note(
     desk: Desk,
     name: str,

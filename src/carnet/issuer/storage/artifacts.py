@@ -10,7 +10,7 @@ from carnet.issuer.storage.families import Owner, enter, hold, key_of, name_of
 from carnet.issuer.storage.ports import AlreadyExistsError, Fresh, Spent
 from carnet.issuer.storage.records import Artifact, ArtifactKind, Digest, Revocation
 from carnet.issuer.storage.revocations import note
-from carnet.issuer.storage.statements import Group, Row, Statement, Undo, Verb, reading, writing
+from carnet.issuer.storage.statements import Group, Row, Statement, Undo, Verb, reading, scanning, writing
 
 _HOUR = 3_600
 _DIGESTS = msgspec.json.Decoder(tuple[bytes, ...])
@@ -211,5 +211,18 @@ class StoredArtifacts(Group):
             " AND artifact.kind = ? AND artifact.spent_at IS NULL AND artifact.expires_at > ?"
             " ORDER BY artifact.created_at DESC, artifact.digest",
             (subject, kind, at),
+        )
+        return [_artifact(row) for row in rows]
+
+    @scanning
+    def ownerless(
+        self, kind: ArtifactKind, *, at: Instant, after: tuple[Instant, Digest] | None = None, limit: int = 100
+    ) -> Verb[list[Artifact]]:
+        ends_after, beyond = after or (at, b"")
+        rows = yield Statement(
+            "SELECT kind, digest, family, NULL, NULL, NULL, document, created_at, expires_at FROM artifact"
+            " WHERE family IS NULL AND kind = ? AND spent_at IS NULL AND expires_at > ?"
+            " AND (expires_at > ? OR (expires_at = ? AND digest > ?)) ORDER BY expires_at, digest LIMIT ?",
+            (kind, at, ends_after, ends_after, beyond, limit),
         )
         return [_artifact(row) for row in rows]

@@ -124,6 +124,14 @@ class Artifacts(Protocol):
     async def families(self, subject: str, *, at: Instant, kind: ArtifactKind = "refresh_token") -> list[Artifact]:
         """The live artifacts of a kind that a subject has, newest first: what an account page lists."""
 
+    async def ownerless(
+        self, kind: ArtifactKind, *, at: Instant, after: tuple[Instant, Digest] | None = None, limit: int = 100
+    ) -> list[Artifact]:
+        """A page of the live artifacts of a kind that belong to nobody, in the order of their ends.
+
+        `after`: the end, and the digest, of the last one of the page before.
+        """
+
 
 class Accounts(Protocol):
     async def add(self, account: Account) -> None:
@@ -385,8 +393,12 @@ class Signals(Protocol):
             StaleError: the stored record is not `before`.
         """
 
-    async def remove(self, stream_id: str) -> bool:
-        """Delete it with all that waits on it; False if there is none."""
+    async def remove(self, stream_id: str, *, seen: SignalStream | None = None) -> bool:
+        """Delete it with all that waits on it; False if there is none.
+
+        Raises:
+            StaleError: it is not as it was `seen` any more.
+        """
 
     async def exclude(self, stream_id: str, subject: str) -> None:
         """Tell it nothing of this person from now on."""

@@ -148,7 +148,10 @@ class StoredSignals(Group):
             yield from _say(after.stream_id, _updated(after), after.updated_at)
 
     @writing
-    def remove(self, stream_id: str) -> Verb[bool]:
+    def remove(self, stream_id: str, *, seen: SignalStream | None = None) -> Verb[bool]:
+        rows = yield Statement("SELECT document FROM signal_stream WHERE stream_id = ? FOR UPDATE", (stream_id,))
+        if seen is not None and rows and _STREAM.decode(rows[0][0]) != seen:
+            raise StaleError("The stream was changed since it was read: read it again.")
         removed = yield Statement("DELETE FROM signal_stream WHERE stream_id = ? RETURNING 1", (stream_id,))
         return bool(removed)
 

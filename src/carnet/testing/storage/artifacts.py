@@ -239,6 +239,21 @@ class TestArtifacts:
         codes = await store.artifacts.families("ada", at=NOW + 5, kind="code")
         assert codes == [artifact("code", "code", family="fg")]
 
+    async def test_what_belongs_to_nobody_is_listed_page_by_page_in_the_order_of_its_ends(self, store: Store) -> None:
+        await settle(store)
+        ends = {"a": 30, "b": 10, "c": 20, "d": 20, "e": 5}
+        tokens = {name: ownerless(name, "registration_token", expires_at=NOW + end) for name, end in ends.items()}
+        for one in (*tokens.values(), ownerless("other"), artifact("owned", "registration_token")):
+            await store.artifacts.put(one)
+        await store.artifacts.spend("registration_token", digest("b"), at=NOW)
+        twins = sorted((tokens["c"], tokens["d"]), key=lambda token: token.digest)
+        expected = [*twins, tokens["a"]]
+        assert await store.artifacts.ownerless("registration_token", at=NOW + 5) == expected
+        first = await store.artifacts.ownerless("registration_token", at=NOW + 5, limit=1)
+        place = first[0].expires_at, first[0].digest
+        rest = await store.artifacts.ownerless("registration_token", at=NOW + 5, after=place)
+        assert [*first, *rest] == expected
+
     async def test_the_family_of_a_renewed_session_goes_on_with_it(self, store: Store) -> None:
         await settle(store)
         await store.artifacts.put(artifact("r0"))

@@ -358,7 +358,11 @@ class TestSignals:
     async def test_they_go_with_their_client(self, store: Store) -> None:
         await listening(store, stream("w1"), stream("w2"))
         await store.sessions.end("s1", at=LATER)
-        assert await store.signals.remove("w1")
+        seen = await store.signals.get("w1")
+        assert seen is not None
+        with pytest.raises(StaleError):
+            await store.signals.remove("w1", seen=replace(seen, description="Another"))
+        assert await store.signals.remove("w1", seen=seen)
         assert not await store.signals.remove("w1")
         await store.clients.remove("shop", at=LATER)
         assert await store.signals.get("w2") is None
