@@ -10,7 +10,8 @@ from starlette.requests import Request
 from carnet.issuer import pages as pages_module
 from carnet.issuer.accounts import errors, invitations, people
 from carnet.issuer.config import Config
-from carnet.issuer.pages import HERE, LANGUAGES, Pages, _catalogue
+from carnet.issuer.pages import HERE, Pages
+from carnet.issuer.pages.catalogues import catalogue, english_only
 
 pytestmark = pytest.mark.anyio
 
@@ -26,31 +27,21 @@ def source() -> str:
     return "\n".join(file.read_text("utf-8") for file in ISSUER_SOURCE.rglob("*.py"))
 
 
-def test_every_language_has_the_same_sentences_with_the_same_blanks():
-    first = _catalogue(LANGUAGES[0])
-    for language in LANGUAGES:
-        catalogue = _catalogue(language)
-        assert set(catalogue) == set(first)
-        for key, sentence in catalogue.items():
-            assert set(re.findall(r"{(\w*)}", sentence)) == set(re.findall(r"{(\w*)}", first[key]))
-            assert set(re.findall(r"<[^>]*>", sentence)) <= {"<b>", "</b>"}
-
-
 def test_every_refusal_of_the_code_has_its_sentences():
-    catalogue = _catalogue("en")
+    sentences = set(catalogue("en"))
     keys = set(re.findall(r'RefusalError\(\s*\d+,\s*"(\w+)"', source()))
     assert "stale_form" in keys
-    assert {f"error.{key}.{part}" for key, part in product(keys, ("title", "message"))} <= set(catalogue)
-    assert {f"person.{error.key}" for error in errors.PersonError.__subclasses__()} <= set(catalogue)
-    assert {f"password.{key}" for key in re.findall(r'WeakPasswordError\(\s*"(\w+)"', source())} <= set(catalogue)
-    assert {f"login.{key}" for key in re.findall(r'NotProvedError\(\s*"(\w+)"', source())} <= set(catalogue)
+    assert {f"error.{key}.{part}" for key, part in product(keys, ("title", "message"))} <= sentences
+    assert {f"person.{error.key}" for error in errors.PersonError.__subclasses__()} <= sentences
+    assert {f"password.{key}" for key in re.findall(r'WeakPasswordError\(\s*"(\w+)"', source())} <= sentences
+    assert {f"login.{key}" for key in re.findall(r'NotProvedError\(\s*"(\w+)"', source())} <= sentences
 
 
 def test_every_sentence_of_a_template_is_in_the_catalogue():
-    catalogue = _catalogue("en")
     for template in TEMPLATES:
+        english = template.name.startswith("admin") or template.name == "debugger.html"
         asked = set(re.findall(r'\bt\("([\w.]+)"[,)]', template.read_text("utf-8")))
-        assert asked <= set(catalogue), template.name
+        assert asked <= set(english_only() if english else catalogue("en")), template.name
 
 
 SCRIPTS = re.compile(r'<script type="application/json" |<script type="module" src="{{ asset\(')
@@ -148,18 +139,6 @@ async def test_a_page_has_a_strict_policy_and_is_not_kept(issuer):
 )
 def test_form_action_names_the_origin_of_a_redirect_and_nothing_else(target, source):
     assert pages_module.source_expression(target) == source
-
-
-@pytest.mark.parametrize("language", ["", "en", "de, en;q=0.5", "xx", "EN-gb", "*", "é", "," * 300])
-def test_a_reader_of_any_language_gets_one_that_there_is(language):
-    pages = Pages(Config())
-    made = pages.render(
-        Request({"type": "http", "headers": [(b"accept-language", language.encode("utf-8"))]}),
-        "signed_out",
-        client=None,
-        onward=None,
-    )
-    assert b'<html lang="en">' in made.body
 
 
 def test_what_is_put_into_a_sentence_is_escaped():

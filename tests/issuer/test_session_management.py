@@ -12,7 +12,7 @@ from msgspec import structs
 from starlette.requests import Request
 
 from carnet.issuer.accounts import people
-from carnet.issuer.browser import cookie_name
+from carnet.issuer.cookies import cookie_name
 from carnet.issuer.session_state import STATE_COOKIE, leave_state
 from carnet.jose import base64url
 

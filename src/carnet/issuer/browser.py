@@ -10,15 +10,16 @@ from starlette.requests import Request
 
 from carnet.ambient import Instant, lapsed
 from carnet.issuer.config import Config
+from carnet.issuer.cookies import LONGEST_LIFETIME, cookie, cookie_name, leave
 from carnet.issuer.desk import Desk
-from carnet.issuer.http_security import leave_cookie, written_address
+from carnet.issuer.http_security import written_address
 from carnet.issuer.opaque import Opaque, fresh_name
+from carnet.issuer.pages import prefer
 from carnet.issuer.refusals import RefusalError
 from carnet.issuer.revoking import entry
 from carnet.issuer.session_state import STATE_COOKIE, browser_state, leave_state, offered
 from carnet.issuer.storage.records import Account, Digest, Session
 from carnet.oauth import acr
-from carnet.oauth.cookie_header import cookies
 from carnet.oauth.errors import InvalidRequestError
 from carnet.oauth.parameters import Parameters, parse
 from carnet.sealing import derive
@@ -28,9 +29,6 @@ BROWSER_COOKIE = "carnet_browser"
 
 TOUCH_INTERVAL = 60
 """Seconds: a session's `seen_at` is written at most so often."""
-
-LONGEST_LIFETIME = 400 * 86_400
-"""RFC 6265bis section 5.5: no cookie lives longer."""
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -169,6 +167,7 @@ async def check_form(request: Request, desk: Desk, visit: Visit, purpose: str) -
         fields = parse(await request.body())
     except InvalidRequestError as error:
         raise RefusalError(400, "no_form", why=str(error)) from None
+    prefer(request, fields.get("ui_locales"))
     if not hmac.compare_digest((fields.get("csrf") or "").encode(), csrf_field(desk, visit, purpose).encode()):
         raise RefusalError(403, "stale_form", why="the csrf field is not this browser's")
     return fields
@@ -193,21 +192,3 @@ def _own_origin(request: Request, config: Config) -> bool:
         url = urlsplit(config.issuer)
         return origins == [f"{url.scheme}://{url.netloc}".lower()]
     return request.headers.getlist("sec-fetch-site") == ["same-origin"]
-
-
-def cookie_name(config: Config, name: str) -> str:
-    """RFC 6265bis section 4.1.3.2: with TLS the prefix keeps other hosts and plain http from setting it."""
-    return f"__Host-{name}" if config.secure else name
-
-
-def cookie(request: Request, config: Config, name: str) -> str:
-    """The value of one of our cookies; empty if it is absent or cannot be ours."""
-    value = cookies(request.headers.getlist("cookie")).get(cookie_name(config, name), "")
-    return value if value.isascii() and value.replace("-", "").replace("_", "").isalnum() else ""
-
-
-def leave(request: Request, config: Config, name: str, value: str, *, lifetime: int) -> None:
-    """Have one of our cookies set with the answer; a lifetime of 0 seconds takes it away."""
-    secure = "; Secure" if config.secure else ""
-    attributes = f"Path=/; Max-Age={lifetime}; HttpOnly; SameSite=Lax{secure}"
-    leave_cookie(request, f"{cookie_name(config, name)}={value}; {attributes}")

@@ -12,6 +12,7 @@ import msgspec
 from carnet.ambient import Instant
 from carnet.issuer.admission import ClientDocuments
 from carnet.issuer.client_directory import ClientDocumentError
+from carnet.issuer.client_names import tagged
 from carnet.issuer.clients import PUBLIC, ClientError, Registration, validated
 from carnet.issuer.config import Config, loopback
 from carnet.issuer.envelope import ENVELOPE_MEMBERS
@@ -99,7 +100,7 @@ def only_here(uris: tuple[str, ...]) -> bool:
 
 def _told(about: About, given: dict[str, Any], client_id: str) -> dict[str, Any]:
     """What it says besides; of addresses, which people may be shown, those at the client_id's own host."""
-    said = {name: value for name, value in msgspec.to_builtins(about).items() if name in given}
+    said = {name: value for name, value in msgspec.to_builtins(about).items() if name in given} | tagged(given)
     return {
         name: value
         for name, value in said.items()

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from carnet.issuer import fapi
 from carnet.issuer.client_auth import CLIENT_AUTHENTICATIONS, offered
 from carnet.issuer.client_keys import ALGORITHMS
+from carnet.issuer.client_names import ClientNameError, check_names
 from carnet.issuer.client_secrets import seal_secret
 from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
@@ -64,6 +65,19 @@ class DeclaredError(ClientError):
 
 class TakenError(ClientError):
     """Its client_id is somebody's, or was until a moment ago."""
+
+
+REFUSALS = (
+    ClientNameError,
+    fapi.ProfileError,
+    PolicyError,
+    LogoutUriError,
+    MtlsClientError,
+    EnvelopeError,
+    SectorError,
+    RequestUrisError,
+)
+"""What the rules for single members say of one that cannot be."""
 
 
 class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -299,8 +313,6 @@ def validated(client: Client, config: Config) -> Client:
     """
     client = fapi.applied(client)
     _check_client_id(client.client_id)
-    if not client.client_name.strip() or len(client.client_name) > 100 or not client.client_name.isprintable():
-        raise ClientError("A client needs a name of 1 to 100 printable characters.")
     _check_grants(client, config)
     _check_credentials(client)
     if client.pkce == "or_nonce" and (client.public or client.profile is not None):
@@ -309,6 +321,7 @@ def validated(client: Client, config: Config) -> Client:
     _check_uris(client)
     _check_start(client, config)
     try:
+        check_names(client)
         fapi.check(client, config)
         check_policies(client, Egress(config))
         check_logout_uris(client, Egress(config))
@@ -316,15 +329,7 @@ def validated(client: Client, config: Config) -> Client:
         check_envelopes(client)
         check_pairwise(client, config)
         check_request_uris(client, Egress(config))
-    except (
-        fapi.ProfileError,
-        PolicyError,
-        LogoutUriError,
-        MtlsClientError,
-        EnvelopeError,
-        SectorError,
-        RequestUrisError,
-    ) as error:
+    except REFUSALS as error:
         raise ClientError(str(error)) from None
     try:
         values = scope.parse(client.scope)

@@ -72,6 +72,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     workers: int = 1
     log_format: Literal["plain", "json"] = "plain"
     """Lines for people or JSON lines for machines, on standard error."""
+    language: str = "en"
+    """Of the pages, for people whose browsers name none that the pages speak (`pages/messages`)."""
     signing_algorithm: str = "ES256"
     """Of access tokens, and of whatever else a client has not chosen another one for."""
     encryption_algorithms: tuple[str, ...] = ()

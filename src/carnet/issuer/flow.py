@@ -3,9 +3,11 @@
 from urllib.parse import urlencode
 
 import msgspec
+from starlette.requests import Request
 
 from carnet.ambient import Instant, lapsed
 from carnet.issuer.desk import Desk
+from carnet.issuer.pages import prefer
 from carnet.issuer.refusals import RefusalError
 from carnet.issuer.storage.records import Digest
 from carnet.jose import JoseError, base64url
@@ -46,8 +48,8 @@ def seal_flow(desk: Desk, flow: Flow, *, browser: Digest) -> str:
     return base64url.text(sealed)
 
 
-def open_flow(desk: Desk, sealed: str, *, browser: Digest) -> Flow:
-    """Open what `seal_flow` made.
+def open_flow(request: Request, desk: Desk, sealed: str, *, browser: Digest) -> Flow:
+    """Open what `seal_flow` made. Whatever page comes of this request, of errors too, speaks as the flow asks.
 
     Raises:
         RefusalError: it is not ours, not this browser's, or older than half an hour.
@@ -57,6 +59,7 @@ def open_flow(desk: Desk, sealed: str, *, browser: Digest) -> Flow:
         flow = msgspec.msgpack.decode(_sealer(desk).open(raw, context=browser), type=Flow)
     except (ValueError, JoseError, SealBrokenError):
         raise RefusalError(400, "stale_flow", why="the flow is not this browser's") from None
+    prefer(request, flow.parameters.get("ui_locales"))
     if lapsed(flow.began_at + LIFETIME, at=desk.ambient.now()):
         raise RefusalError(400, "stale_flow", why="the flow is too old")
     return flow

@@ -10,7 +10,7 @@ from carnet.issuer.config import ENCRYPTION_ALGORITHMS, SIGNING_ALGORITHMS, Conf
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.envelope import CONTENTS, ENCS
 from carnet.issuer.grants import GRANTS
-from carnet.issuer.pages import LANGUAGES
+from carnet.issuer.pages.catalogues import LANGUAGES
 from carnet.issuer.response_modes import RESPONSE_MODES
 from carnet.oauth import acr, dpop, pkce
 

@@ -1,39 +1,43 @@
 """OAuth 2.1 section 7.9, RFC 4647 section 3.4: scope values as people read them, in their own language where it can be."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from starlette.requests import Request
 
 from carnet.issuer.desk import Desk
-from carnet.issuer.pages import Text, wanted_languages
+from carnet.issuer.pages import Text
+from carnet.oauth.language import lookup
 
 
-async def scope_sentences(request: Request, desk: Desk, scope: Iterable[str]) -> list[tuple[str, str]]:
-    """Each scope value and its sentence: as it is defined, else from the catalogue of pages, else its bare name."""
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What people read of one scope value."""
+
+    value: str
+    text: str
+    language: str | None = None
+    """Of the sentence, where it is not sure to be that of the page."""
+
+
+async def scope_sentences(request: Request, desk: Desk, scope: Iterable[str]) -> list[Sentence]:
+    """Of each scope value its sentence: as it is defined, else from the catalogue of pages, else its bare name."""
     definitions = (await desk.definitions.current()).scopes
-    text, languages = desk.pages.text(request), wanted_languages(request)
-    lines = []
-    for name in scope:
-        definition = definitions.get(name)
-        defined = _in_language(definition.description, languages) if definition is not None else None
-        lines.append((name, defined or _of_ours(text, name)))
-    return lines
+    text, languages = desk.pages.text(request), desk.pages.wanted(request)
+    sentences = []
+    for value in scope:
+        definition = definitions.get(value)
+        if definition is not None and definition.description:
+            described = definition.description
+            language = lookup(languages, described) or next(iter(described))
+            sentences.append(Sentence(value, described[language], language))
+        else:
+            sentences.append(Sentence(value, _of_ours(text, value)))
+    return sentences
 
 
-def _in_language(description: Mapping[str, str], languages: Iterable[str]) -> str | None:
-    """The first of the reader's languages that there is a sentence in; else the first sentence."""
-    by_tag = {tag.lower(): sentence for tag, sentence in description.items()}
-    for language in languages:
-        tag = language
-        while tag:
-            if tag in by_tag:
-                return by_tag[tag]
-            tag = tag.rpartition("-")[0]
-    return next(iter(description.values()), None)
-
-
-def _of_ours(text: Text, name: str) -> str:
+def _of_ours(text: Text, value: str) -> str:
     try:
-        return text(f"scope.{name}")
+        return text(f"scope.{value}")
     except KeyError:
-        return name
+        return value

@@ -1,9 +1,11 @@
 """RFC 9700 section 4.14: the apps that a person has let in, as they see them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from carnet.ambient import Instant
+from carnet.issuer.client_names import name_in
 from carnet.issuer.desk import Desk
 from carnet.issuer.storage.records import Client
 from carnet.oauth.client_id import host_of
@@ -22,8 +24,8 @@ class App:
     """OpenID Connect Core section 4: where a sign-in to it begins; None: it did not say."""
 
 
-async def apps_of(desk: Desk, subject: str) -> list[App]:
-    """All of them, by name."""
+async def apps_of(desk: Desk, subject: str, *, languages: Sequence[str] = ()) -> list[App]:
+    """All of them, by name, which is in one of the languages where they have one."""
     found: dict[str, App] = {}
     for consent in await desk.store.consents.of(subject):
         found[consent.client_id] = App(consent.client_id, "", consent.scope, consent.granted_at, 0)
@@ -37,13 +39,14 @@ async def apps_of(desk: Desk, subject: str) -> list[App]:
         client = await desk.store.clients.get(app.client_id)
         if client is not None:
             start = _start(client, desk)
-            named.append(App(app.client_id, _name(client), app.scope, app.since, app.tokens, start))
+            named.append(App(app.client_id, _name(client, languages), app.scope, app.since, app.tokens, start))
     return sorted(named, key=lambda app: (app.name.casefold(), app.client_id))
 
 
-def _name(client: Client) -> str:
+def _name(client: Client, languages: Sequence[str]) -> str:
     """Of one that nobody has registered the host is what is certain."""
-    return f"{client.client_name} ({host_of(client.client_id)})" if client.from_document else client.client_name
+    name = name_in(client, languages)
+    return f"{name} ({host_of(client.client_id)})" if client.from_document else name
 
 
 def _start(client: Client, desk: Desk) -> str | None:

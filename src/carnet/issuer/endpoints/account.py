@@ -17,13 +17,17 @@ from carnet.issuer.browser import (
     sign_out,
     visit,
 )
+from carnet.issuer.cookies import LONGEST_LIFETIME
+from carnet.issuer.cookies import leave as leave_cookie
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.http_security import written_address
 from carnet.issuer.login import NotProvedError
 from carnet.issuer.login.password import check_password
 from carnet.issuer.login.returning import sign_in_url
-from carnet.issuer.refusals import SeeOtherError, page
+from carnet.issuer.pages import LANGUAGE_COOKIE
+from carnet.issuer.pages.catalogues import LANGUAGES, catalogue
+from carnet.issuer.refusals import RefusalError, SeeOtherError, page
 from carnet.issuer.scope_sentences import scope_sentences
 from carnet.issuer.signed_out import frames_of, signed_out
 from carnet.issuer.storage.records import Account, Session
@@ -32,7 +36,7 @@ from carnet.oauth.parameters import Parameters
 
 PURPOSE = "account"
 
-NOTICES = ("password_changed", "session_ended", "app_revoked", "second_factor_removed")
+NOTICES = ("password_changed", "session_ended", "app_revoked", "second_factor_removed", "language_chosen")
 """What `done` may say; each is a sentence `notice.<done>`."""
 
 
@@ -101,6 +105,17 @@ async def revoke_app(request: Request, desk: Desk) -> Response:
     return _back(desk, "app_revoked")
 
 
+@page
+async def choose_language(request: Request, desk: Desk) -> Response:
+    """Of this browser; none: the pages go by what the browser itself asks for."""
+    _, _, _, form = await _asked(request, desk)
+    chosen = form.get("language")
+    if chosen not in {None, *LANGUAGES}:
+        raise RefusalError(400, "no_form", why="no such language")
+    leave_cookie(request, desk.config, LANGUAGE_COOKIE, chosen or "", lifetime=LONGEST_LIFETIME if chosen else 0)
+    return _back(desk, "language_chosen")
+
+
 async def _signed_in(request: Request, desk: Desk) -> tuple[Visit, Account, Session]:
     seen = await visit(request, desk)
     if seen.account is None or seen.session is None:
@@ -140,7 +155,7 @@ async def _page(
     status: int = 422,
 ) -> Response:
     done = None if error else link_parameters(request).get("done")
-    apps = await apps_of(desk, account.subject)
+    apps = await apps_of(desk, account.subject, languages=desk.pages.wanted(request))
     return desk.pages.render(
         request,
         "account",
@@ -150,9 +165,14 @@ async def _page(
         session=session,
         sessions=await sessions.sessions_of(desk, account),
         apps=apps,
-        sentences=dict(await scope_sentences(request, desk, {value for app in apps for value in app.scope})),
+        sentences={
+            sentence.value: sentence
+            for sentence in await scope_sentences(request, desk, {value for app in apps for value in app.scope})
+        },
         asked=len(await waiting_for(desk, account.subject)),
         administers=ADMIN in account.roles,
+        languages=[(tag, catalogue(tag)["language"]) for tag in LANGUAGES],
+        chosen=desk.pages.chosen(request),
         notice=f"notice.{done}" if done in NOTICES else None,
         min_length=MIN_LENGTH,
         error=error,
@@ -167,4 +187,5 @@ ENDPOINTS = (
     Endpoint("/account/sign-out-everywhere", ("POST",), end_all),
     Endpoint("/account/sign-out", ("POST",), leave),
     Endpoint("/account/apps/revoke", ("POST",), revoke_app),
+    Endpoint("/account/language", ("POST",), choose_language),
 )

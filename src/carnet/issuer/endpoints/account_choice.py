@@ -21,7 +21,7 @@ PURPOSE = "account_choice"
 @page
 async def show(request: Request, desk: Desk) -> Response:
     seen = await visit(request, desk)
-    account, _, errand = await _waiting(seen, link_parameters(request), desk)
+    account, _, errand = await _waiting(request, seen, link_parameters(request), desk)
     return desk.pages.render(
         request,
         "account_choice",
@@ -38,7 +38,7 @@ async def choose(request: Request, desk: Desk) -> Response:
     """Going on as who is signed in counts for this request alone; for anybody else there is the sign-in page."""
     seen = await visit(request, desk)
     form = await check_form(request, desk, seen, PURPOSE)
-    account, flow, _ = await _waiting(seen, form, desk)
+    account, flow, _ = await _waiting(request, seen, form, desk)
     match form.get("account"):
         case "this":
             chosen = msgspec.structs.replace(flow, chosen=account.subject)
@@ -49,14 +49,14 @@ async def choose(request: Request, desk: Desk) -> Response:
     raise RefusalError(400, "no_form", why="no account was chosen")
 
 
-async def _waiting(seen: Visit, given: Parameters, desk: Desk) -> tuple[Account, Flow, Errand]:
+async def _waiting(request: Request, seen: Visit, given: Parameters, desk: Desk) -> tuple[Account, Flow, Errand]:
     """The account that is signed in, and the request that waits.
 
     Raises:
         RefusalError: no request waits.
         SeeOtherError: nobody is signed in any more; `/authorize` has to say what is next.
     """
-    errand = await errand_of(desk, seen, given)
+    errand = await errand_of(request, desk, seen, given)
     if errand.flow is None:
         raise RefusalError(400, "stale_flow", why="there is no flow")
     if seen.account is None:

@@ -289,6 +289,7 @@ def _render(
         request,
         name,
         status=status,
+        english=True,
         account=who.account,
         fresh=who.fresh,
         csrf=csrf_field(desk, who.visit, PURPOSE),

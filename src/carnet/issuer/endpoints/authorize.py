@@ -24,6 +24,7 @@ from carnet.issuer.flow import LONGEST, Flow, open_flow, seal_flow
 from carnet.issuer.grants.authorization_code import CodeDocument
 from carnet.issuer.interaction import Interaction, needed
 from carnet.issuer.opaque import Opaque, fresh_name
+from carnet.issuer.pages import prefer
 from carnet.issuer.pushed_requests import PREFIX
 from carnet.issuer.refusals import RefusalError, page
 from carnet.issuer.session_state import offered, session_state
@@ -38,12 +39,14 @@ from carnet.oauth.scope import OFFLINE_ACCESS, OPENID
 @page
 async def answer(request: Request, desk: Desk) -> Response:
     parameters = _parameters(request.scope["query_string"])
+    prefer(request, parameters.get("ui_locales"))
     seen = await visit(request, desk)
     resumed = parameters.get("flow")
-    flow = open_flow(desk, resumed, browser=seen.browser_digest) if resumed is not None else None
+    flow = open_flow(request, desk, resumed, browser=seen.browser_digest) if resumed is not None else None
     arrival = await _arrival(parameters, seen, desk) if flow is None else Arrival(flow.parameters, pushed=flow.pushed)
     if isinstance(arrival, Response):
         return arrival
+    prefer(request, arrival.parameters.get("ui_locales"))
     back = await return_address(arrival.parameters, desk)
     try:
         if flow is None:  # a request that has been to our pages was held against it when it came

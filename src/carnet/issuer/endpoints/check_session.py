@@ -6,7 +6,7 @@ from hashlib import sha256
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from carnet.issuer.browser import cookie_name
+from carnet.issuer.cookies import cookie_name
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.session_state import STATE_COOKIE, offered

@@ -27,7 +27,7 @@ PURPOSE = "consent"
 async def show(request: Request, desk: Desk) -> Response:
     seen = await visit(request, desk)
     given = link_parameters(request)
-    account, _, asked = await _waiting(seen, given, desk)
+    account, _, asked = await _waiting(request, seen, given, desk)
     return desk.pages.render(
         request,
         "consent",
@@ -50,7 +50,7 @@ async def show(request: Request, desk: Desk) -> Response:
 async def decide(request: Request, desk: Desk) -> Response:
     seen = await visit(request, desk)
     form = await check_form(request, desk, seen, PURPOSE)
-    account, flow, asked = await _waiting(seen, form, desk)
+    account, flow, asked = await _waiting(request, seen, form, desk)
     decision = form.get("decision")
     if decision == "deny":
         await _note("consent.denied", asked, account, request, desk)
@@ -72,14 +72,16 @@ async def decide(request: Request, desk: Desk) -> Response:
     return RedirectResponse(resume_url(desk, allowed, browser=seen.browser_digest), 303)
 
 
-async def _waiting(seen: Visit, given: Parameters, desk: Desk) -> tuple[Account, Flow, AuthorizationRequest]:
+async def _waiting(
+    request: Request, seen: Visit, given: Parameters, desk: Desk
+) -> tuple[Account, Flow, AuthorizationRequest]:
     """The person, and the request that waits for them, checked once more.
 
     Raises:
         RefusalError: there is no such request.
         SeeOtherError: `/authorize` has to say what is next.
     """
-    flow = open_flow(desk, given.get("flow") or "", browser=seen.browser_digest)
+    flow = open_flow(request, desk, given.get("flow") or "", browser=seen.browser_digest)
     back = await return_address(flow.parameters, desk)
     try:
         asked = await authorization_request(flow.parameters, back, desk)

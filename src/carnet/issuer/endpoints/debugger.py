@@ -25,7 +25,13 @@ async def answer(request: Request, desk: Desk) -> Response:
     """The same page for everybody: nothing of the request is in it."""
     keys = desk.metadata["jwks_uri"]
     return desk.pages.render(
-        request, "debugger", script_reads=keys, issuer=desk.config.issuer, keys=keys, registered=REGISTERED
+        request,
+        "debugger",
+        english=True,  # as all that its script says is, and `carnet token inspect`
+        script_reads=keys,
+        issuer=desk.config.issuer,
+        keys=keys,
+        registered=REGISTERED,
     )
 
 

@@ -11,6 +11,7 @@ from carnet.issuer.browser import Visit, check_form, csrf_field, link_parameters
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.http_security import written_address
+from carnet.issuer.pages import prefer
 from carnet.issuer.pairwise import sid_for
 from carnet.issuer.presented_tokens import Claims, hinted
 from carnet.issuer.refusals import RefusalError, page
@@ -22,7 +23,7 @@ from carnet.oauth.parameters import Parameters
 PURPOSE = "sign_out"
 
 _CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
-"""Section 2: the parameters that the confirmation takes along."""
+"""Section 2: the parameters that the confirmation takes along; all forms of ours take `ui_locales`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ async def by_post(request: Request, desk: Desk) -> Response:
         raise RefusalError(400, "bad_request", why=str(error)) from None
     if "csrf" not in given:
         # A POST from another site brings no Lax cookie; the same request by GET does.
-        pairs = [(name, value) for name, value in given.pairs() if name in _CARRIED]
+        pairs = [(name, value) for name, value in given.pairs() if name in {*_CARRIED, "ui_locales"}]
         return RedirectResponse(f"{desk.config.issuer}/end_session?{urlencode(pairs)}", 303)
     seen = await visit(request, desk)
     given = await check_form(request, desk, seen, PURPOSE)
@@ -63,6 +64,7 @@ async def by_post(request: Request, desk: Desk) -> Response:
 
 
 async def _begin(given: Parameters, request: Request, desk: Desk) -> Response:
+    prefer(request, given.get("ui_locales"))
     wish = await _wish(given, desk)
     seen = await visit(request, desk)
     if seen.session is None or wish.speaks_for(seen, desk):

@@ -23,7 +23,7 @@ PURPOSE = "login"
 @page
 async def show(request: Request, desk: Desk) -> Response:
     seen = await visit(request, desk)
-    errand = await errand_of(desk, seen, link_parameters(request))
+    errand = await errand_of(request, desk, seen, link_parameters(request))
     if seen.account is not None and errand.flow is None and errand.back is None:
         return RedirectResponse(f"{desk.config.issuer}/account", 303)
     return _form(request, desk, seen, errand, email=_likely_email(seen, errand))
@@ -47,7 +47,7 @@ def _chooses(errand: Errand) -> bool:
 async def enter(request: Request, desk: Desk) -> Response:
     seen = await visit(request, desk)
     form = await check_form(request, desk, seen, PURPOSE)
-    errand = await errand_of(desk, seen, form)
+    errand = await errand_of(request, desk, seen, form)
     method = METHODS.get(form.get("method") or "")
     if method is None:
         raise RefusalError(400, "no_form", why="no such method")

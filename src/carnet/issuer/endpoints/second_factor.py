@@ -111,7 +111,7 @@ async def remove(request: Request, desk: Desk) -> Response:
 async def decline(request: Request, desk: Desk) -> Response:
     """Back to the app without it."""
     seen = await visit(request, desk)
-    errand = await errand_of(desk, seen, await check_form(request, desk, seen, PURPOSE))
+    errand = await errand_of(request, desk, seen, await check_form(request, desk, seen, PURPOSE))
     if errand.flow is None:
         raise RefusalError(400, "no_form", why="no request waits")
     back = await return_address(errand.flow.parameters, desk)
@@ -124,7 +124,7 @@ async def _fresh(request: Request, desk: Desk, seen: Visit, given: Parameters) -
     Raises:
         SeeOtherError: the proof is to be given (again) first; then it goes on here.
     """
-    errand = await errand_of(desk, seen, given)
+    errand = await errand_of(request, desk, seen, given)
     account, session = seen.account, seen.session
     if account is None or session is None or not fresh(account, session, at=desk.ambient.now()):
         if errand.flow is not None:  # which leads here again

@@ -28,7 +28,7 @@ PURPOSE = "second_proof"
 async def show(request: Request, desk: Desk) -> Response:
     """For a session that is to be stronger. In the middle of a sign-in the page is the answer to the first proof."""
     seen = await visit(request, desk)
-    errand = await errand_of(desk, seen, link_parameters(request))
+    errand = await errand_of(request, desk, seen, link_parameters(request))
     await _stepping_up(desk, seen, errand)
     return form(request, desk, seen, errand)
 
@@ -37,7 +37,7 @@ async def show(request: Request, desk: Desk) -> Response:
 async def enter(request: Request, desk: Desk) -> Response:
     seen = await visit(request, desk)
     given = await check_form(request, desk, seen, PURPOSE)
-    errand = await errand_of(desk, seen, given)
+    errand = await errand_of(request, desk, seen, given)
     method = METHODS.get(given.get("method") or "")
     if method is None:
         raise RefusalError(400, "no_form", why="no such method")

@@ -9,7 +9,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 import msgspec
 from starlette.requests import Request
 
-from carnet.issuer.browser import LONGEST_LIFETIME, cookie, leave
+from carnet.issuer.cookies import LONGEST_LIFETIME, cookie, leave
 from carnet.issuer.desk import Desk
 from carnet.issuer.opaque import fresh_name
 from carnet.sealing import SealBrokenError, Sealer

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from carnet.issuer.accounts.people import Actor, note
 from carnet.issuer.browser import Visit, csrf_field, sign_in
+from carnet.issuer.client_names import name_in
 from carnet.issuer.desk import Desk
 from carnet.issuer.flow import Flow, open_flow, resume_url
 from carnet.issuer.http_security import written_address
@@ -54,21 +55,21 @@ class Errand:
         return desk.config.issuer + (self.back or otherwise)
 
 
-async def errand_of(desk: Desk, seen: Visit, given: Parameters) -> Errand:
+async def errand_of(request: Request, desk: Desk, seen: Visit, given: Parameters) -> Errand:
     """Raises RefusalError where the flow is not this browser's, or too old."""
     sealed_flow, sealed_back = given.get("flow"), given.get("back")
-    flow = open_flow(desk, sealed_flow, browser=seen.browser_digest) if sealed_flow else None
+    flow = open_flow(request, desk, sealed_flow, browser=seen.browser_digest) if sealed_flow else None
     back = way_back(desk, seen, sealed_back) if sealed_back else None
     client_id = flow.parameters.get("client_id") if flow else None
-    return Errand(given, flow, back, await _name_of(client_id, desk) if client_id else None)
+    return Errand(given, flow, back, await _name_of(client_id, request, desk) if client_id else None)
 
 
-async def _name_of(client_id: str, desk: Desk) -> str | None:
+async def _name_of(client_id: str, request: Request, desk: Desk) -> str | None:
     """What people are told for whom they sign in: of a client that only a document describes its host, which is certain."""
     client = await desk.store.clients.get(client_id)
     if client is None or client.from_document:
         return host_of(client_id) if names_document(client_id) else None
-    return client.client_name
+    return name_in(client, desk.pages.wanted(request))
 
 
 def proof_page(

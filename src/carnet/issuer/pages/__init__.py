@@ -1,9 +1,9 @@
 """The pages that people see: rendered on the server, in the reader's language, with nothing from elsewhere; one has a script."""
 
 import re
-import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,11 +15,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from carnet.ambient import Instant
-from carnet.issuer.config import Config
+from carnet.issuer.client_names import name_in
+from carnet.issuer.config import Config, ConfigError
+from carnet.issuer.cookies import cookie
+from carnet.issuer.pages.catalogues import ENGLISH, LANGUAGES, Catalogue, catalogue, english_only
+from carnet.oauth.language import accepted, listed, lookup
 
 HERE = Path(__file__).parent
-LANGUAGES = ("en",)
-"""One catalogue `messages/<tag>.toml` for each; the first is spoken where none is asked for."""
+LANGUAGE_COOKIE = "carnet_language"
+"""What somebody has chosen for the browser that they sit at: one of `LANGUAGES`."""
+_ASKED = "carnet.ui_locales"
+"""Where an ASGI scope has the languages that the request itself asks for."""
 
 _SOURCE = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?\Z")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
@@ -28,25 +34,29 @@ Text: TypeAlias = Callable[..., str]
 """`text(key, **values)`: a sentence of the catalogue with the values put in."""
 
 
+def prefer(request: Request, ui_locales: str | None) -> None:
+    """OpenID Connect Core section 3.1.2.1: have whatever page answers this request speak as the request itself asks.
+
+    None: it does not say; the reader's browser does.
+    """
+    request.scope[_ASKED] = listed(ui_locales)
+
+
 class Pages:
     """Renders templates."""
 
     def __init__(self, config: Config) -> None:
-        """`config` gives the issuer's URL, under whose path all links stand."""
+        """`config` gives the issuer's URL, under whose path all links stand, and the language of readers who want none.
+
+        Raises:
+            ConfigError: there is no catalogue in that language.
+        """
+        if config.language not in LANGUAGES:
+            raise ConfigError(f"language {config.language!r} is none of {', '.join(LANGUAGES)}.")
         url = urlsplit(config.issuer)
-        self._base = url.path
+        self._host, self._base = url.netloc, url.path
+        self._config, self._otherwise = config, config.language
         self._assets = {file.name: file.read_bytes() for file in sorted((HERE / "static").iterdir())}
-        self._catalogues = {language: _catalogue(language) for language in LANGUAGES}
-        self._templates = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            auto_reload=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.globals.update(at=self.at, asset=self._asset, issuer_host=url.netloc)
-        self._templates.filters.update(moment=_moment, iso=_iso, device=_device, zone=_zone, place=_place)
 
     def at(self, path: str) -> str:
         """Where a path of ours is on this host: the issuer's URL may have a path of its own."""
@@ -61,13 +71,22 @@ class Pages:
         return sha256(self._assets[name]).hexdigest()[:12]
 
     def text(self, request: Request) -> Text:
-        """The sentences in the reader's language."""
-        catalogue = self._catalogues[self._language(request)]
+        """The sentences in the language of the page."""
+        return _text(catalogue(self.language(request)))
 
-        def text(key: str, **values: object) -> str:
-            return Markup(catalogue[key]).format(**values)  # noqa: S704  # ours; the values are escaped
+    def wanted(self, request: Request) -> tuple[str, ...]:
+        """The reader's languages, the most wanted first, as they are asked for; the page's own is among them."""
+        asked, chosen = request.scope.get(_ASKED, ()), self.chosen(request)
+        header = ",".join(request.headers.getlist("accept-language"))
+        return (*asked, *listed(chosen), *accepted(header), self._otherwise)
 
-        return text
+    def chosen(self, request: Request) -> str:
+        """The language that somebody has chosen for this browser, on their account page; empty: none."""
+        return cookie(request, self._config, LANGUAGE_COOKIE)
+
+    def language(self, request: Request) -> str:
+        """The one of `LANGUAGES` that a page for this reader is in."""
+        return lookup(self.wanted(request), LANGUAGES) or self._otherwise
 
     def render(
         self,
@@ -79,6 +98,7 @@ class Pages:
         form_targets: Iterable[str] = (),
         frames: Sequence[str] = (),
         script_reads: str | None = None,
+        english: bool = False,
         **context: Any,
     ) -> Response:
         """Fill the template `name`.html.
@@ -86,9 +106,22 @@ class Pages:
         `form_targets` are URLs beyond the issuer to which the answer to a form on this page may redirect: browsers hold
         `form-action` against redirects too. `frames` are URLs that the page shows in frames.
         `script_reads` is for the page that has a script: the only URL that this script may read.
+        `english` pages are in English, whatever their reader wants.
         """
-        document = self._templates.get_template(f"{name}.html").render(
-            t=self.text(request), language=self._language(request), frames=frames, **context
+        spoken = ENGLISH if english else self.language(request)
+        text = _text(english_only() if english else catalogue(spoken))
+        template = _templates().get_template(f"{name}.html")
+        document = template.render(
+            at=self.at,
+            asset=self._asset,
+            issuer_host=self._host,
+            t=text,
+            moment=lambda instant: _moment(instant, text),
+            called=lambda client: name_in(client, self.wanted(request)),
+            language=spoken,
+            ui_locales=" ".join(request.scope.get(_ASKED, ())),
+            frames=frames,
+            **context,
         )
         actions = " ".join(("'self'", *_sources(form_targets)))
         framed = _sources(frames)
@@ -102,37 +135,35 @@ class Pages:
                 f"; script-src 'self'; connect-src {script_reads}; "
                 "require-trusted-types-for 'script'; trusted-types 'none'"
             )
-        return HTMLResponse(document, status, {"Content-Security-Policy": policy, "Cache-Control": "no-store"})
+        headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store", "Content-Language": spoken}
+        if not english:
+            headers["Vary"] = "Accept-Language, Cookie"  # RFC 9110 section 12.5.5
+        return HTMLResponse(document, status, headers)
 
     def _asset(self, name: str) -> str:
         return self.at(f"/assets/{name}?v={self.version(name)}")
 
-    def _language(self, request: Request) -> str:
-        """RFC 4647 section 3.4: the first of the reader's languages that there is a catalogue for."""
-        for wanted in wanted_languages(request):
-            tag = wanted.partition("-")[0]
-            if tag in LANGUAGES:
-                return tag
-        return LANGUAGES[0]
+
+@cache
+def _templates() -> Environment:
+    """Those of all `Pages`: each is compiled once."""
+    templates = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters.update(iso=_iso, device=_device, zone=_zone, place=_place)
+    return templates
 
 
-def wanted_languages(request: Request) -> list[str]:
-    """RFC 9110 section 12.5.4: the reader's languages in the order in which they are named, in lower case."""
-    header = request.headers.get("accept-language", "")[:200]
-    return [tag for wanted in header.split(",") if (tag := wanted.partition(";")[0].strip().lower())]
+def _text(sentences: Catalogue) -> Text:
+    def text(key: str, **values: object) -> str:
+        return Markup(sentences[key]).format(**values)  # noqa: S704  # ours; the values are escaped
 
-
-def _catalogue(language: str) -> Mapping[str, str]:
-    """`[login] title = "…"` is the sentence `login.title`."""
-
-    def flatten(table: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, str]]:
-        for name, value in table.items():
-            if isinstance(value, str):
-                yield prefix + name, value
-            else:
-                yield from flatten(value, f"{prefix}{name}.")
-
-    return dict(flatten(tomllib.loads((HERE / "messages" / f"{language}.toml").read_text("utf-8")), ""))
+    return text
 
 
 def _sources(urls: Iterable[str]) -> list[str]:
@@ -154,9 +185,17 @@ def _time(instant: Instant) -> datetime:
     return datetime.fromtimestamp(instant, UTC)
 
 
-def _moment(instant: Instant) -> str:
+def _moment(instant: Instant, text: Text) -> str:
+    """A date that cannot be taken for another one: its month is a word, its year has four digits, and its zone is named."""
     moment = _time(instant)
-    return f"{moment.day} {moment:%b %Y, %H:%M} UTC"
+    return text(
+        "time.moment",
+        day=moment.day,
+        month=text(f"time.month.{moment.month}"),
+        year=moment.year,
+        hour=f"{moment:%H}",
+        minute=f"{moment:%M}",
+    )
 
 
 def _iso(instant: Instant) -> str:

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
+from urllib.parse import urlsplit
 
 from markupsafe import escape
 from starlette.responses import HTMLResponse, Response
@@ -23,10 +24,11 @@ class FormPost:
         hidden = "".join(
             f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in fields.items()
         )
+        host = escape(urlsplit(redirect_uri).netloc or redirect_uri)  # says it in every language
         document = (
-            '<!doctype html><html lang="en"><meta charset="utf-8"><title>One moment</title>'
+            f'<!doctype html><html lang="zxx"><meta charset="utf-8"><title>{host}</title>'
             f'<body><form method="post" action="{escape(redirect_uri)}">{hidden}'
-            f"<noscript><button>Continue</button></noscript></form><script>{_SCRIPT}</script>"
+            f"<noscript><button>{host} →</button></noscript></form><script>{_SCRIPT}</script>"
         )
         policy = (
             f"default-src 'none'; script-src 'sha256-{_SCRIPT_HASH}'; form-action {source_expression(redirect_uri)}; "
