@@ -10,6 +10,7 @@ import msgspec
 
 from carnet.ambient import Instant
 from carnet.issuer.admission import DEMANDS, RegistrationPolicy, check_policy
+from carnet.issuer.client_names import tagged
 from carnet.issuer.clients import PUBLIC, ClientError, Registered, Registration, prepared
 from carnet.issuer.config import Config, loopback
 from carnet.issuer.desk import Desk
@@ -98,7 +99,7 @@ def gathered(given: dict[str, Any], before: Mapping[str, Any] | None = None) -> 
     Raises:
         msgspec.ValidationError: one of these is of another type, or stands in both places.
     """
-    about = {name: given[name] for name in About.__struct_fields__ if name in given}
+    about = {name: given[name] for name in About.__struct_fields__ if name in given} | tagged(given)
     if not about:
         return given
     msgspec.convert({name: value for name, value in about.items() if value is not None}, About)
@@ -214,7 +215,8 @@ def asked_client(
     """
     given = {name: value for name, value in given.items() if value is not None}
     if statement is not None:
-        given |= statement.asserted
+        own_names = tagged(given) if "client_name" in statement.asserted else {}
+        given = {name: value for name, value in given.items() if name not in own_names} | statement.asserted
     _check_fixed(given)
     own: dict[str, Any] = {"grant_types": ("authorization_code",)} | {
         name: given[name] for name in OWN if name in given
@@ -234,7 +236,7 @@ def asked_client(
         raise InvalidClientMetadataError(
             "Only answers to its redirect URIs prove a client's sector: subject_type pairwise goes with no other grant."
         )
-    described = {name: value for name, value in msgspec.to_builtins(about).items() if name in given}
+    described = {name: value for name, value in msgspec.to_builtins(about).items() if name in given} | tagged(given)
     if statement is not None:
         described[MEMBER] = statement.text
     granted = policy.scopes if policy.scopes is not None else desk.config.scopes
