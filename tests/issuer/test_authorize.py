@@ -188,6 +188,21 @@ async def test_without_a_scope_a_client_gets_what_it_may_have_short_of_identity_
     assert (await app.tokens(scope=None))["scope"] == "profile email roles"
 
 
+@pytest.mark.spec("OAuth 2.1", "4.1.1", "OPTIONAL")
+async def test_the_only_redirect_uri_need_not_be_said(issuer, app):
+    answer = await app.authorize(redirect_uri=None, scope="profile")
+    assert answer.headers["location"].startswith(f"{app.redirect_uri}?")
+    assert (await app.redeem(app.query(answer)["code"], redirect_uri="")).status_code == 200
+    assert sent_back(app, await app.authorize(redirect_uri=None, scope="admin"), "invalid_scope")
+    foreign = app.query(await app.authorize(redirect_uri=None, scope="profile"))["code"]
+    assert (await app.redeem(foreign, redirect_uri="https://evil.example/")).json()["error"] == "invalid_grant"
+
+
+async def test_of_two_redirect_uris_one_is_said(issuer, app):
+    two = await issuer.register(redirect_uris=(app.redirect_uri, "https://app.example/other"))
+    assert (await two.authorize(redirect_uri=None, scope="profile")).status_code == 400
+
+
 @pytest.mark.spec("OpenID Connect Core", "11", "MUST")
 async def test_offline_access_is_ignored_for_a_client_without_the_refresh_grant(issuer, app):
     other = await issuer.register(grant_types=("authorization_code",))

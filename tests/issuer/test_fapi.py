@@ -228,6 +228,11 @@ class TestWithAnotherAlgorithm:
             await issuer.register(**METADATA)
 
 
+@pytest.mark.spec("FAPI 2.0 Security Profile", "5.3.2.2", "MUST")
+async def test_the_redirect_uri_is_said_though_there_is_only_one(bank):
+    assert refused(await bank.push(**bank.app.request(redirect_uri=None, scope=None)), "invalid_request")
+
+
 @pytest.fixture
 async def signing_bank(issuer):
     await issuer.sign_in()

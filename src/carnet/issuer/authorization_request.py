@@ -96,10 +96,11 @@ async def return_address(parameters: Parameters, desk: Desk) -> ReturnAddress:
     Raises:
         RefusalError: the client is not known, or the redirect URI is not one of its own (rule O1): a page, no redirect.
     """
-    client_id, asked = parameters.get("client_id"), parameters.get("redirect_uri")
+    client_id = parameters.get("client_id")
     client = await desk.directory.find(client_id) if client_id is not None else None
     if client is None:
         raise RefusalError(400, "unknown_client", why=f"client_id {client_id!r}")
+    asked = parameters.get("redirect_uri") or _only_redirect_uri(parameters, client)
     if asked is None or not any(
         redirect_uri.matches(asked, registered, named=client.from_document) for registered in client.redirect_uris
     ):
@@ -115,6 +116,12 @@ async def return_address(parameters: Parameters, desk: Desk) -> ReturnAddress:
         envelope=await _envelope(client, desk) if mode.signed else None,
         arrived_at=desk.ambient.now(),
     )
+
+
+def _only_redirect_uri(parameters: Parameters, client: Client) -> str | None:
+    """OAuth 2.1 section 4.1.1: what need not be said where only one is registered; OpenID Connect and FAPI want it said always."""
+    said = scope.OPENID in (parameters.get("scope") or "").split(" ") or client.profile is not None
+    return client.redirect_uris[0] if len(client.redirect_uris) == 1 and not said else None
 
 
 async def _envelope(client: Client, desk: Desk) -> Envelope:
