@@ -6,7 +6,7 @@ import pytest
 
 from carnet.ambient import SYSTEM
 from carnet.issuer.config import Config
-from carnet.issuer.storage import open_store, sqlite
+from carnet.issuer.storage import open_store, sqlite, turn
 from carnet.issuer.storage.ports import StorageError
 from carnet.issuer.storage.turn import Turn
 from carnet.testing.storage.samples import NOW
@@ -17,9 +17,10 @@ LONG, SHORT = 10, 0.01
 """Seconds: of somebody who will get his turn, and of somebody who will not."""
 
 
-@pytest.fixture
-def turns(tmp_path):
+@pytest.fixture(params=[1, 20], ids=["a thread waits", "the loop looks"])
+def turns(request, tmp_path, monkeypatch):
     """Two processes' turns: a lock belongs to whoever has opened the directory."""
+    monkeypatch.setattr(turn, "_LOOKS", request.param)
     mine, yours = Turn(tmp_path), Turn(tmp_path)
     yield mine, yours
     mine.close()

@@ -1,6 +1,7 @@
 """RFC 7591 section 2: the registered clients."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -14,6 +15,12 @@ LOOK_AGAIN = 86_400
 """Seconds after which a client that nobody has registered is looked at: whether anything hangs on it (`sweeping.py`)."""
 
 _CLIENT = msgspec.json.Decoder(Client)
+
+
+@lru_cache(maxsize=1024)
+def _read(document: bytes) -> Client:
+    """Requests name the same few clients again and again: what has not changed is not decoded again."""
+    return _CLIENT.decode(document)
 
 
 class StoredClients(Group):
@@ -34,7 +41,7 @@ class StoredClients(Group):
     @reading
     def get(self, client_id: str) -> Verb[Client | None]:
         rows = yield Statement("SELECT document FROM client WHERE client_id = ?", (client_id,))
-        return _CLIENT.decode(rows[0][0]) if rows else None
+        return _read(rows[0][0]) if rows else None
 
     @scanning
     def list(self, *, after: str | None = None, limit: int = 100) -> Verb[list[Client]]:

@@ -32,6 +32,8 @@ _BEGIN = "BEGIN IMMEDIATE"
 _WAIT, _NEVER_WAIT = f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}", "PRAGMA busy_timeout = 0"
 _GROUP = 128
 """At most so many verbs are committed together: it bounds how long the first one waits for the last."""
+_CHECKPOINT = 4_000
+"""Pages of 4 KiB in the log until a commit brings them into the file, and waits twice more for the disk."""
 _WAITING = 4_096
 """More waiting writes than that are refused at once: whoever is that late would not be answered in time."""
 
@@ -64,6 +66,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         connection.execute("PRAGMA trusted_schema = OFF")
     except sqlite3.Error:
@@ -196,12 +199,10 @@ class _Writer:
                 await self._apart(self._run, group)
             else:
                 self._run(group)
-            await self._apart(self._connection.execute, "COMMIT")
+            await self._apart(self._end, "COMMIT")
         except sqlite3.Error as error:
             await self._apart(self._roll_back)
             return error
-        finally:
-            self._turn.give()
         return None
 
     async def _begin(self) -> None:
@@ -231,8 +232,22 @@ class _Writer:
         running.result()
 
     def _run(self, group: list[_Job[Any]]) -> None:
-        for job in group:
-            self._savepoint(job)
+        """Verbs that undo what they did are rare: only a group with one of them is run anew, each verb in a savepoint."""
+        if any(job.long for job in group) or not self._run_together(group):
+            for job in group:
+                self._savepoint(job)
+
+    def _run_together(self, group: list[_Job[Any]]) -> bool:
+        """False: one of them raised, and nothing was done."""
+        try:
+            for job in group:
+                job.answer = _drive(self._connection, job.verb(), writing=True)
+        except Exception:  # noqa: BLE001 - it is raised again where it is known whose it is
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._connection.execute(_BEGIN)
+            return False
+        return True
 
     def _savepoint(self, job: _Job[Any]) -> None:
         job.answer = job.error = None
@@ -251,9 +266,18 @@ class _Writer:
             job.error = _failure(error) if isinstance(error, _UNSTORABLE) else error
         self._connection.execute("RELEASE verb")
 
+    def _end(self, how: str) -> None:
+        """In the thread, so that the turn is given on while the loop still has other things to do."""
+        try:
+            self._connection.execute(how)
+        finally:
+            self._turn.give()
+
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            self._end("ROLLBACK")
+        else:
+            self._turn.give()
 
 
 class SqliteEngine:

@@ -1,8 +1,9 @@
 """flock(2): whose turn it is to write, among the processes that have one SQLite file open.
 
 SQLite lets a process that finds the file locked sleep and look again, for up to 100 ms at a time: several workers on one file
-would sleep more than they work. For this lock the kernel wakes whoever waits. It only puts them in a line; that no two write at
-once is still the business of SQLite's own lock, which programs that know nothing of this one take as well.
+would sleep more than they work. This lock is mostly held for a millisecond, so that a busy loop looks again when it next comes by; who
+has looked long enough has a thread wait, which the kernel wakes. It only puts them in a line; that no two write at once is still
+the business of SQLite's own lock, which programs that know nothing of this one take as well.
 """
 
 import asyncio
@@ -11,6 +12,12 @@ import os
 import threading
 from contextlib import suppress
 from pathlib import Path
+
+
+_LOOKS = 20
+"""How often a loop looks for itself."""
+_PAUSE = 0.001
+"""Seconds between two looks; a thread for each would cost more than the group that is to be written."""
 
 
 class Turn:
@@ -24,15 +31,19 @@ class Turn:
 
     async def take(self, patience: float) -> bool:
         """Wait for the turn, for so many seconds at most. A task that is cancelled meanwhile waits on: it has work to finish."""
-        if self._coming is None:
-            try:
-                fcntl.flock(self._folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + patience
+        looks = _LOOKS
+        while self._coming is None:
+            if self._free():
+                return True
+            looks -= 1
+            if looks == 0 or loop.time() >= end:
                 self._coming = self._ask()
             else:
-                return True
-        coming, loop = self._coming, asyncio.get_running_loop()
-        self._wanted, end = True, loop.time() + patience
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(_PAUSE)
+        coming, self._wanted = self._coming, True
         while not coming.done() and loop.time() < end:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([coming], timeout=max(0.0, end - loop.time()))
@@ -42,12 +53,19 @@ class Turn:
         return coming.done()
 
     def give(self) -> None:
-        """Give it to whoever waits; nothing happens if it was not taken."""
+        """Give it to whoever waits; nothing happens if it was not taken. Any thread may do it."""
         fcntl.flock(self._folder, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Give it back for good."""
         os.close(self._folder)
+
+    def _free(self) -> bool:
+        try:
+            fcntl.flock(self._folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def _ask(self) -> "asyncio.Future[None]":
         loop = asyncio.get_running_loop()
