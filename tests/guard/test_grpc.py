@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 import httpx2
 import pytest
+from tests.certificates import Authority, Shown, certificate
 
 from carnet.guard import grpc as grpc_guard
 from carnet.guard import require
@@ -26,7 +27,7 @@ ASKED = {
     "/orders.Orders/Talk": require(long_answers="finish"),
 }
 SHAPES = {"Read": "unary_unary", "Watch": "unary_stream", "Send": "stream_unary", "Talk": "stream_stream"}
-METHODS = {**SHAPES, "Pay": "unary_unary", "Ping": "unary_unary", "Other": "unary_unary"}
+METHODS = {**SHAPES, "Pay": "unary_unary", "Ping": "unary_unary", "Other": "unary_unary", "Old": "unary_unary"}
 
 
 class Service:
@@ -53,8 +54,17 @@ def pinged(*_: Any) -> bytes:
     return b"pong"
 
 
+def opened(server: Any, credentials: grpc.ServerCredentials | None) -> int:
+    """The port that it listens on, with TLS if there are credentials."""
+    if credentials is None:
+        return server.add_insecure_port("127.0.0.1:0")
+    return server.add_secure_port("127.0.0.1:0", credentials)
+
+
 @asynccontextmanager
-async def asynchronous(issuer: FakeIssuer, clock: Clock) -> AsyncIterator[tuple[int, Service]]:
+async def asynchronous(
+    issuer: FakeIssuer, clock: Clock, credentials: grpc.ServerCredentials | None = None
+) -> AsyncIterator[tuple[int, Service]]:
     guard = grpc_guard.Guard(
         issuer=issuer.issuer, audience="orders", methods=ASKED, ambient=clock.ambient, transport=issuer.transport
     )
@@ -72,6 +82,9 @@ async def asynchronous(issuer: FakeIssuer, clock: Clock) -> AsyncIterator[tuple[
     async def ping(request: Any, context: Any) -> bytes:
         return pinged()
 
+    def in_a_thread(request: Any, context: Any) -> bytes:
+        return b"in a thread"
+
     server = grpc.aio.server(interceptors=[guard])
     make = {
         "unary_unary": answer,
@@ -79,9 +92,10 @@ async def asynchronous(issuer: FakeIssuer, clock: Clock) -> AsyncIterator[tuple[
         "unary_stream": stream,
         "stream_stream": stream,
         "Ping": ping,
+        "Old": in_a_thread,
     }
     server.add_generic_rpc_handlers((service.handlers(make),))
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = opened(server, credentials)
     await server.start()
     try:
         yield port, service
@@ -91,7 +105,9 @@ async def asynchronous(issuer: FakeIssuer, clock: Clock) -> AsyncIterator[tuple[
 
 
 @asynccontextmanager
-async def threaded(issuer: FakeIssuer, clock: Clock) -> AsyncIterator[tuple[int, Service]]:
+async def threaded(
+    issuer: FakeIssuer, clock: Clock, credentials: grpc.ServerCredentials | None = None
+) -> AsyncIterator[tuple[int, Service]]:
     guard = grpc_guard.BlockingGuard(
         issuer=issuer.issuer, audience="orders", methods=ASKED, ambient=clock.ambient, transport=issuer.transport
     )
@@ -116,7 +132,7 @@ async def threaded(issuer: FakeIssuer, clock: Clock) -> AsyncIterator[tuple[int,
             "Ping": pinged,
         }
         server.add_generic_rpc_handlers((service.handlers(make),))
-        port = server.add_insecure_port("127.0.0.1:0")
+        port = opened(server, credentials)
         server.start()
         try:
             yield port, service
@@ -265,3 +281,75 @@ async def test_one_call_does_not_know_another_ones_principal(caller: Caller, iss
 def test_outside_of_a_call_there_is_no_principal(issuer: FakeIssuer) -> None:
     with pytest.raises(LookupError):
         grpc_guard.Guard(issuer=issuer.issuer, audience="orders").principal()
+
+
+AUTHORITY = Authority()
+SHOWN, OTHER = AUTHORITY.issue("CN=front-end"), AUTHORITY.issue("CN=front-end")
+BOUND = {"cnf": {"x5t#S256": SHOWN.thumbprint}}
+
+
+SERVER = certificate("CN=localhost", names={"dns": "localhost"}, usage=None)
+TLS = grpc.ssl_server_credentials([(SERVER.key_pem, SERVER.pem)], AUTHORITY.pem, require_client_auth=True)
+
+
+@asynccontextmanager
+async def channel(port: int, shown: Shown) -> AsyncIterator[grpc.aio.Channel]:
+    credentials = grpc.ssl_channel_credentials(SERVER.pem, shown.key_pem, shown.pem)
+    async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as opened:
+        yield opened
+
+
+@pytest.fixture(params=[asynchronous, threaded], ids=["asyncio", "threads"])
+async def callers(
+    request: pytest.FixtureRequest, issuer: FakeIssuer, clock: Clock
+) -> AsyncIterator[tuple[Caller, Caller]]:
+    """The one whose certificate tokens are bound to, and another one, at a server that wants certificates."""
+    async with (
+        request.param(issuer, clock, TLS) as (port, service),
+        channel(port, SHOWN) as own,
+        channel(port, OTHER) as others,
+    ):
+        yield Caller(own, service), Caller(others, service)
+
+
+@pytest.mark.spec("RFC 8705", "3", "MUST")
+@pytest.mark.parametrize("method", SHAPES)
+async def test_a_token_that_is_bound_to_a_certificate_is_good_over_its_connections_alone(
+    callers: tuple[Caller, Caller], issuer: FakeIssuer, method: str
+) -> None:
+    own, others = callers
+    token = issuer.token("bob", scope="orders:read", roles=["CLERK"], **BOUND)
+    assert await own.call(method, token) in (b"bob", [b"bob", b"bob"])
+    status, trailing, _ = await others.refusal(method, token)
+    assert (status, 'error="invalid_token"' in trailing["www-authenticate"]) == (grpc.StatusCode.UNAUTHENTICATED, True)
+    free = issuer.token("bob", scope="orders:read", roles=["CLERK"])
+    assert await others.call(method, free) in (b"bob", [b"bob", b"bob"])
+
+
+async def test_the_certificate_opens_nothing_that_the_token_does_not(
+    callers: tuple[Caller, Caller], issuer: FakeIssuer, clock: Clock
+) -> None:
+    own, _ = callers
+    guest = issuer.token("bob", scope="orders:read", roles=["GUEST"], **BOUND)
+    assert (await own.refusal("Watch", guest))[0] == grpc.StatusCode.PERMISSION_DENIED
+    token = issuer.token("bob", **BOUND)
+    clock.advance(3_600)
+    assert (await own.refusal("Other", token))[0] == grpc.StatusCode.UNAUTHENTICATED
+    both = issuer.token("bob", cnf={"x5t#S256": SHOWN.thumbprint, "jkt": "k" * 43})
+    assert (await own.refusal("Other", both))[0] == grpc.StatusCode.UNAUTHENTICATED
+    proved = (("authorization", f"DPoP {both}"), ("dpop", "x.y.z"))
+    assert (await own.refusal("Other", metadata=proved))[0] == grpc.StatusCode.UNAUTHENTICATED
+    assert (await own.refusal("Nothing", issuer.token("bob", **BOUND)))[0] == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_without_tls_no_bound_token_is_let_through(caller: Caller, issuer: FakeIssuer) -> None:
+    token = issuer.token("bob", scope="orders:read", roles=["CLERK"], **BOUND)
+    for method in SHAPES:
+        assert (await caller.refusal(method, token))[0] == grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_method_that_asyncio_calls_in_a_thread_refuses_bound_tokens(issuer: FakeIssuer, clock: Clock) -> None:
+    async with asynchronous(issuer, clock, TLS) as (port, service), channel(port, SHOWN) as own:
+        caller = Caller(own, service)
+        assert await caller.call("Old", issuer.token("bob")) == b"in a thread"
+        assert (await caller.refusal("Old", issuer.token("bob", **BOUND)))[0] == grpc.StatusCode.UNAUTHENTICATED

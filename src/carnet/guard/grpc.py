@@ -1,4 +1,4 @@
-"""RFC 6750 for gRPC: interceptors for servers of asyncio and of threads; the token is in the metadata `authorization`.
+"""RFC 6750, RFC 8705 for gRPC: interceptors for servers of asyncio and of threads; the token is in the metadata `authorization`.
 
 guard = Guard(issuer="https://id.example", audience="orders", methods={"/orders.Orders/Cancel": require(role="ADMIN")})
 server = grpc.aio.server(interceptors=[guard])
@@ -10,7 +10,7 @@ async def Cancel(self, request, context):
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from inspect import isasyncgenfunction
+from inspect import isasyncgenfunction, iscoroutinefunction
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, Unpack
 
@@ -19,10 +19,12 @@ import grpc.aio
 import httpx2
 
 from carnet.ambient import SYSTEM, Ambient
+from carnet.guard.bearer import needs_proof
 from carnet.guard.challenge import answer
-from carnet.guard.checkpoint import BlockingCheckpoint, Checkpoint, Settings
+from carnet.guard.checkpoint import BlockingCheckpoint, Checkpoint, Settings, log
+from carnet.guard.possession import Possession
 from carnet.guard.principal import Principal
-from carnet.guard.refusal import Refused, RefusedRequestError
+from carnet.guard.refusal import Refused, RefusedRequestError, invalid_token
 from carnet.guard.requirement import ANY_PRINCIPAL, Requirement
 
 Methods: TypeAlias = Mapping[str, Requirement | None]
@@ -83,10 +85,50 @@ class Guard(_Guarding, grpc.aio.ServerInterceptor):
             return await continuation(handler_call_details)
         authorizations = _authorizations(handler_call_details.invocation_metadata)
         try:
-            _principal.set(await self.checkpoint.admit(authorizations, requirement))
+            await self._admit(authorizations, requirement, _handshake_to_come)
         except RefusedRequestError as error:
             return _refusing(await continuation(handler_call_details), error.refused)
+        except _HandshakeToComeError:
+            return self._proving(await continuation(handler_call_details), authorizations, requirement)
         return self._holding(await continuation(handler_call_details), authorizations, requirement)
+
+    async def _admit(
+        self, authorizations: list[bytes], requirement: Requirement, certificate: Callable[[], bytes | None]
+    ) -> None:
+        possession = _possession(authorizations, certificate)
+        _principal.set(await self.checkpoint.admit(authorizations, requirement, possession=possession))
+
+    def _proving(self, handler: Any, authorizations: list[bytes], requirement: Requirement) -> Any:
+        """RFC 8705 section 3: a token that is bound to a certificate is held against it once the call is there to ask.
+
+        A method that is no coroutine is called in a thread, where nobody can ask: its caller is refused.
+        """
+        if handler is None:
+            return None
+        method, held = _method_of(handler), _method_of(self._holding(handler, authorizations, requirement))
+        if not (iscoroutinefunction(method) or isasyncgenfunction(method)):
+            refused = invalid_token(
+                "unprovable", "The token is bound to a certificate, and the method is no coroutine."
+            )
+            log(refused)
+            return _refusing(handler, refused)
+
+        async def admitted(context: grpc.aio.ServicerContext[Any, Any]) -> None:
+            try:
+                await self._admit(authorizations, requirement, lambda: _shown(context))
+            except RefusedRequestError as error:
+                await context.abort(*_told(error.refused))
+
+        async def answers(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            await admitted(context)
+            return await held(request, context)
+
+        async def streams(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            await admitted(context)
+            async for message in held(request, context):
+                yield message
+
+        return _like(handler, streams if isasyncgenfunction(method) else answers)
 
     def _holding(self, handler: Any, authorizations: list[bytes], requirement: Requirement) -> Any:
         """A method that yields its answers: each is sent only if the call would still be let in."""
@@ -146,7 +188,9 @@ class BlockingGuard(_Guarding, grpc.ServerInterceptor):
     @contextmanager
     def _admitted(self, context: grpc.ServicerContext, requirement: Requirement) -> Iterator[None]:
         with _aborting(context):
-            principal = self.checkpoint.admit(_authorizations(context.invocation_metadata()), requirement)
+            authorizations = _authorizations(context.invocation_metadata())
+            possession = _possession(authorizations, lambda: _shown(context))
+            principal = self.checkpoint.admit(authorizations, requirement, possession=possession)
         token = _principal.set(principal)
         try:
             yield
@@ -166,6 +210,26 @@ def _aborting(context: grpc.ServicerContext) -> Iterator[None]:
         code, details, metadata = _told(error.refused)
         context.set_trailing_metadata(metadata)
         context.abort(code, details)
+
+
+class _HandshakeToComeError(Exception):
+    """The token is bound to a certificate, and the call that could say which one was shown is not there yet."""
+
+
+def _handshake_to_come() -> bytes | None:
+    raise _HandshakeToComeError
+
+
+def _shown(context: Any) -> bytes | None:
+    """The certificate, in PEM, that the caller has shown in the handshake; None: it has shown none."""
+    return next(iter(context.auth_context().get("x509_pem_cert", ())), None)
+
+
+def _possession(authorizations: list[bytes], certificate: Callable[[], bytes | None]) -> Possession | None:
+    """What a call proves: nothing for a DPoP proof to name, which knows of HTTP alone; and the certificate."""
+    if needs_proof(authorizations):
+        return None
+    return Possession(method="POST", url="", proofs=(), certificate=certificate)
 
 
 def _authorizations(metadata: Any) -> list[bytes]:
