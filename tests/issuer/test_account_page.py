@@ -38,11 +38,13 @@ async def other_browser(issuer) -> httpx2.AsyncClient:
 
 
 async def test_the_page_says_who_one_is_where_and_what_has_access(issuer, account):
-    await (await issuer.register(client_name="Photo Printer")).tokens()
+    await (await issuer.register(client_name="Photo Printer")).tokens(scope="openid email")
     await other_browser(issuer)
     page = (await issuer.http.get("/account")).text
     for shown in ("ann@example.com", "This browser", "Safari, iPhone", "198.51.100.7", "Photo Printer"):
         assert shown in page
+    assert "See your email address" in page, "of an app of the issuer's own too, though nobody was asked"
+    assert "See your name" not in page
     assert "/admin" not in page
 
 

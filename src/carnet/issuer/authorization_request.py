@@ -119,7 +119,7 @@ async def return_address(parameters: Parameters, desk: Desk) -> ReturnAddress:
 
 
 def _only_redirect_uri(parameters: Parameters, client: Client) -> str | None:
-    """OAuth 2.1 section 4.1.1: what need not be said where only one is registered; OpenID Connect and FAPI want it said always."""
+    """OAuth 2.1 section 4.1.1: it need not be said where only one is registered; OpenID Connect and FAPI want it said always."""
     said = scope.OPENID in (parameters.get("scope") or "").split(" ") or client.profile is not None
     return client.redirect_uris[0] if len(client.redirect_uris) == 1 and not said else None
 

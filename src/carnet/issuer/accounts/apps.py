@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
+import msgspec
+
 from carnet.ambient import Instant
+from carnet.issuer.approval import Approval
 from carnet.issuer.client_names import name_in
 from carnet.issuer.desk import Desk
 from carnet.issuer.storage.records import Client
@@ -18,6 +21,7 @@ class App:
     client_id: str
     name: str
     scope: tuple[str, ...]
+    """What was allowed, and what its tokens are for: of an app that nobody was asked about those alone say it."""
     since: Instant
     tokens: int
     start: str | None = None
@@ -33,7 +37,8 @@ async def apps_of(desk: Desk, subject: str, *, languages: Sequence[str] = ()) ->
         client_id = token.client_id or ""
         before = found.get(client_id, App(client_id, "", (), token.created_at, 0))
         since = min(before.since, token.created_at)
-        found[client_id] = App(client_id, "", before.scope, since, before.tokens + 1)
+        scope = tuple(dict.fromkeys((*before.scope, *msgspec.json.decode(token.document, type=Approval).scope)))
+        found[client_id] = App(client_id, "", scope, since, before.tokens + 1)
     named = []
     for app in found.values():
         client = await desk.store.clients.get(app.client_id)
