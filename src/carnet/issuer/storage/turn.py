@@ -2,8 +2,8 @@
 
 SQLite lets a process that finds the file locked sleep and look again, for up to 100 ms at a time: several workers on one file
 would sleep more than they work. This lock is mostly held for a millisecond, so that a busy loop looks again when it next comes
-by; who has looked long enough has a thread wait, which the kernel wakes. It only puts them in a line; that no two write at once is
-still the business of SQLite's own lock, which programs that know nothing of this one take as well.
+by; who has looked long enough has a thread wait, which the kernel wakes. It only puts them in a line; that no two write at once
+is still the business of SQLite's own lock, which programs that know nothing of this one take as well.
 """
 
 import asyncio
