@@ -30,7 +30,8 @@ import uvloop
 
 from carnet.oauth import pkce
 from carnet.testing.http_browser import HttpBrowser
-from carnet.testing.running import NotRunningError, free_port, running_issuer
+from carnet.testing.ports import free_port
+from carnet.testing.running import NotRunningError, running_issuer
 
 PEER = Path(__file__).parent / "peer"
 CALLBACK = "http://127.0.0.1:1/callback"

@@ -18,8 +18,9 @@ from tests.guard.gateway.test_proxies import NGINX, PATH
 
 from carnet.cli import main
 from carnet.jose import base64url
+from carnet.testing.ports import free_port
 from carnet.testing.programs import Quiet, await_port, running_program, serving
-from carnet.testing.running import carnet, free_port, running_issuer
+from carnet.testing.running import carnet, running_issuer
 
 EXAMPLE = Path(__file__).parents[2] / "examples/mutual-tls/nginx.conf"
 SUBJECT = "CN=billing,OU=Back office,O=Acme\\, Inc."

@@ -5,7 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from .test_serve import free_port, get, serving
+from carnet.testing.ports import free_port
+
+from .test_serve import get, serving
 
 pytestmark = pytest.mark.postgresql
 

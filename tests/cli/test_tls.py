@@ -10,8 +10,8 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.certificates import certificate
 
+from carnet.testing.ports import free_port
 from carnet.testing.programs import running_program
-from carnet.testing.running import free_port
 
 EXAMPLE = Path(__file__).parents[2] / "examples/gateway/gateway.toml"
 COMMANDS = {"relay": ("--issuer", "http://127.0.0.1:1"), "gateway": ("--config", str(EXAMPLE))}

@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections import deque
 from pathlib import Path
-from threading import Thread
 
 import httpx2
 
@@ -58,8 +57,6 @@ def explore(*options: str) -> int:
         config = Path(folder) / "settings.toml"
         config.write_text(SETTINGS)
         with running_issuer(Path(folder) / "data", options=("--config", str(config))) as issuer:
-            log: deque[str] = deque(maxlen=200)
-            Thread(target=log.extend, args=(issuer.process.stderr,), daemon=True).start()  # or it waits for a reader
             token, client = administrator(issuer, config)
             explorer = Path(folder) / "explorer.toml"
             explorer.write_text(EXPLORER.format(token=token, client=client))
@@ -67,7 +64,7 @@ def explore(*options: str) -> int:
             checked = ("--exclude-checks", ",".join(NOT_CHECKED))
             status = subprocess.call([*command, f"{issuer.url}/api/openapi.json", *checked, *options], cwd=folder)
             if status:
-                print(*(line for line in log if "refused" not in line), sep="")
+                print(*deque((line for line in issuer.log.open() if "refused" not in line), maxlen=200), sep="")
             return status
 
 

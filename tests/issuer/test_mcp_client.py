@@ -21,7 +21,8 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull,
 from carnet.guard import Resource, require
 from carnet.guard.mcp import Guard
 from carnet.testing.http_browser import HttpBrowser
-from carnet.testing.running import RunningIssuer, free_port, running_issuer
+from carnet.testing.ports import free_port
+from carnet.testing.running import RunningIssuer, running_issuer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 

@@ -13,8 +13,9 @@ from urllib.parse import quote
 import pytest
 
 from carnet.testing.http_browser import HttpBrowser
+from carnet.testing.ports import free_port
 from carnet.testing.programs import PATIENCE, Quiet, await_port, running_program, serving
-from carnet.testing.running import RunningIssuer, free_port, running_issuer
+from carnet.testing.running import RunningIssuer, running_issuer
 
 MODULES = Path("/usr/lib/apache2/modules")
 PROGRAM = Path("/usr/sbin/apache2")

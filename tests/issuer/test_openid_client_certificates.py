@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from tests.certificates import Authority, Shown, certificate
 
-from carnet.testing.running import carnet, free_port, running_issuer
+from carnet.testing.ports import free_port
+from carnet.testing.running import carnet, running_issuer
 
 pytestmark = pytest.mark.node
 

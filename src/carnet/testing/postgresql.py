@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from itertools import count
@@ -11,9 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from carnet.testing.ports import HOST, free_port
+
 _USERS = ("postgres", "nobody")
 _SETTINGS = {
-    "listen_addresses": "127.0.0.1",
+    "listen_addresses": HOST,
     "unix_socket_directories": "",
     "max_connections": "100",
     "deadlock_timeout": "100ms",
@@ -49,12 +50,6 @@ def _user() -> pwd.struct_passwd:
     raise UnavailableError("PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody.")
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 class PostgresqlServer:
     """A server with an empty cluster in a temporary directory, on a free port of 127.0.0.1; a context manager.
 
@@ -77,7 +72,7 @@ class PostgresqlServer:
         """
         self._directory = Path(tempfile.mkdtemp(prefix="carnet-postgresql-"))
         os.chown(self._directory, self._user.pw_uid, self._user.pw_gid)
-        self._port = _free_port()
+        self._port = free_port()
         settings = {**_SETTINGS, "port": str(self._port), "fsync": "on" if self._durable else "off"}
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
         try:
@@ -98,13 +93,13 @@ class PostgresqlServer:
     def create_database(self) -> str:
         """Make an empty database; the answer is its URL."""
         name = f"carnet_{next(self._names)}"
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "carnet", "-T", "template0", name)
-        return f"postgresql://carnet@127.0.0.1:{self._port}/{name}"
+        self._run("createdb", "-h", HOST, "-p", str(self._port), "-U", "carnet", "-T", "template0", name)
+        return f"postgresql://carnet@{HOST}:{self._port}/{name}"
 
     def drop_database(self, url: str) -> None:
         """Remove a database that `create_database` made, whoever is still connected to it."""
         name = url.rpartition("/")[2]
-        self._run("dropdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "carnet", "-f", name)
+        self._run("dropdb", "-h", HOST, "-p", str(self._port), "-U", "carnet", "-f", name)
 
     def __enter__(self) -> Self:
         self.start()

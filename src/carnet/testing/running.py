@@ -1,9 +1,9 @@
 """Runs the `carnet` command as a process of its own, for tests that want the real thing: the issuer, or the whole demo."""
 
 import os
-import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,12 +12,11 @@ from typing import Any
 
 import msgspec
 
-from carnet.demo import parts
+from carnet.testing.ports import HOST, free_base_port, free_port
 
 PREFIX = "CARNET_"
 GRACE = 20
 """Seconds that a process may take to end."""
-HOST = "127.0.0.1"
 
 
 class NotRunningError(Exception):
@@ -40,6 +39,8 @@ class RunningIssuer:
     url: str
     data: Path
     process: subprocess.Popen[str]
+    log: Path
+    """What it says on standard error."""
 
     def command(self, *arguments: str, given: str | None = None) -> Any:
         """Run another command on this issuer's data."""
@@ -50,9 +51,9 @@ class RunningIssuer:
 def running_issuer(data: Path, *, port: int | None = None, options: Sequence[str] = ()) -> Iterator[RunningIssuer]:
     """Run `carnet serve` until the block is left, on a free port unless one is given, with further `options`."""
     port = port or free_port()
-    with _running("serve", "--data", str(data), "--port", str(port), *options) as process:
-        _await_first_line(process)
-        yield RunningIssuer(f"http://{HOST}:{port}", data, process)
+    with _running("serve", "--data", str(data), "--port", str(port), *options) as (process, log):
+        _first_line(process, log)
+        yield RunningIssuer(f"http://{HOST}:{port}", data, process, log)
 
 
 @contextmanager
@@ -60,14 +61,18 @@ def running_relay(issuer: str, *, upstream: str | None = None) -> Iterator[str]:
     """Run `carnet relay` on a free port until the block is left; the answer is its URL."""
     port = free_port()
     following = () if upstream is None else ("--upstream", upstream)
-    with _running("relay", "--issuer", issuer, "--port", str(port), *following) as process:
-        _await_first_line(process)
+    with _running("relay", "--issuer", issuer, "--port", str(port), *following) as (process, log):
+        _first_line(process, log)
         yield f"http://{HOST}:{port}"
 
 
-def _await_first_line(process: "subprocess.Popen[str]") -> None:
-    if not (process.stdout and process.stdout.readline()):
-        raise NotRunningError(_last_words(process))
+def _first_line(process: "subprocess.Popen[str]", log: Path) -> str:
+    """What it prints once it is ready."""
+    line = process.stdout.readline() if process.stdout else ""
+    if not line:
+        process.wait(GRACE)
+        raise NotRunningError(log.read_text("utf-8"))
+    return line
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ class RunningDemo:
     """The parts' process ids."""
     data: Path
     process: subprocess.Popen[str]
+    log: Path
+    """What it says on standard error."""
 
     def account(self, *, admin: bool) -> dict[str, Any]:
         """One of the sample people: `email`, `password`, `roles`."""
@@ -94,43 +101,24 @@ class RunningDemo:
 @contextmanager
 def running_demo(data: Path, *options: str) -> Iterator[RunningDemo]:
     """Run `carnet demo` on free ports until the block is left."""
-    with _running("demo", "--json", "--data", str(data), "--base-port", str(free_base_port()), *options) as process:
-        line = process.stdout.readline() if process.stdout else ""
-        if not line:
-            raise NotRunningError(_last_words(process))
-        ready = msgspec.json.decode(line)
-        yield RunningDemo(ready["urls"], ready["accounts"], ready["processes"], data, process)
-
-
-def free_port() -> int:
-    """A port that nothing listens on just now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def free_base_port() -> int:
-    """A base port for the demo, all of whose ports are free just now; below those that systems give out by themselves.
-
-    The search begins at another place in each process, so that two test runs at once do not take the same.
-    """
-    places: list[int] = list(range(12_000, 30_000, 20))
-    first = os.getpid() % len(places)
-    for base in places[first:] + places[:first]:
-        if not any(parts.taken(port) for port in parts.ports(base).values()):
-            return base
-    raise NotRunningError("There are no free ports.")
+    asked = ("--json", "--data", str(data), "--base-port", str(free_base_port()))
+    with _running("demo", *asked, *options) as (process, log):
+        ready = msgspec.json.decode(_first_line(process, log))
+        yield RunningDemo(ready["urls"], ready["accounts"], ready["processes"], data, process, log)
 
 
 @contextmanager
-def _running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def _running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Its log is a file: a pipe that nobody reads would make it wait once it is full."""
     command: Sequence[str] = (sys.executable, "-m", "carnet.cli", *arguments)
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
-    ) as process:
+    with (
+        tempfile.NamedTemporaryFile(prefix="carnet-", suffix=".log") as log,
+        subprocess.Popen(  # noqa: S603 - our own command
+            command, stdout=subprocess.PIPE, stderr=log, text=True, env=_environment()
+        ) as process,
+    ):
         try:
-            yield process
+            yield process, Path(log.name)
         finally:
             process.terminate()
             try:
@@ -143,8 +131,3 @@ def _running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 def _environment() -> dict[str, str]:
     """Without the settings of whoever runs the tests."""
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}  # noqa: TID251 - handed on, not read
-
-
-def _last_words(process: subprocess.Popen[str]) -> str:
-    _, said = process.communicate(timeout=GRACE)
-    return said

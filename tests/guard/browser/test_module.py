@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -19,6 +18,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from carnet.testing import Clock
+from carnet.testing.ports import free_port
+from carnet.testing.programs import PATIENCE
 
 from .conftest import Provider, build, service
 
@@ -46,9 +47,7 @@ async def _payments(_: Request) -> Response:
 
 @pytest.fixture
 async def served(provider: Provider, clock: Clock) -> AsyncIterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     provider.endpoints = {
         "authorization_endpoint": f"http://localhost:{port}/issuer/authorize",
@@ -72,13 +71,15 @@ async def served(provider: Provider, clock: Clock) -> AsyncIterator[str]:
     )
     server = Server(app, port=port, interface=Interfaces.ASGI, log_level=LogLevels.error)
     serving = asyncio.ensure_future(server.serve())
-    async with asyncio.timeout(10):
-        while True:
+    async with asyncio.timeout(PATIENCE):
+        while not serving.done():
             with suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.close()
                 break
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
+        else:
+            await serving  # says why it does not serve
     yield url
     server.stop()
     await serving

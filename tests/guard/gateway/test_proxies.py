@@ -25,8 +25,8 @@ from carnet.guard.gateway.original_request import normal_form
 from carnet.jose import KeySet, SigningKey
 from carnet.jose.strict_json import encode_object
 from carnet.testing.issuer import FakeIssuer
+from carnet.testing.ports import free_port
 from carnet.testing.programs import PATIENCE, Quiet, await_port, running_program, serving
-from carnet.testing.running import free_port
 
 EXAMPLES = Path(__file__).parents[3] / "examples/gateway"
 FILES = {
