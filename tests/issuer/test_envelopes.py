@@ -328,7 +328,6 @@ class TestRegistration:
             {"request_object_encryption_enc": "A256GCM"},
             {"request_object_encryption_alg": "ECDH-ES", "request_object_encryption_enc": "x"},
         ],
-        ids=str,
     )
     async def test_what_could_not_be_done_is_refused(self, issuer, metadata):
         asked = Registration(client_name="App", redirect_uris=("https://app.example/callback",), **metadata)

@@ -181,7 +181,6 @@ async def test_signing_out_everywhere_takes_it_back(issuer, client, ann, asserti
             )
         ),
     ],
-    ids=str,
 )
 async def test_what_cannot_be_trusted_is_not_registered(issuer, metadata):
     asked = {

@@ -19,6 +19,14 @@ pytestmark = pytest.mark.anyio
 
 ISSUER = "http://127.0.0.1:8080"
 CALLBACK = "https://app.example/cb"
+PRIVATE = {
+    "kty": "EC",
+    "crv": "P-256",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+}
+PRIVATE |= {"d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}
+"""RFC 7515 appendix A.3: a key that whoever has it could sign with."""
 
 
 @pytest.fixture
@@ -250,7 +258,7 @@ async def test_a_token_that_is_good_for_many_is_not_good_for_too_many(issuer, to
                 {"id_token_encrypted_response_alg": "RSA-OAEP"},
                 {"userinfo_encrypted_response_alg": "dir"},
                 {"sector_identifier_uri": "http://app.example/x"},
-                {"jwks": {"keys": [SigningKey.generate("ES256").to_jwk()]}},
+                {"jwks": {"keys": [PRIVATE]}},
                 {"jwks_uri": "http://app.example/jwks"},
                 {"jwks_uri": "file:///etc/passwd"},
                 {"backchannel_logout_uri": "http://app.example/out"},

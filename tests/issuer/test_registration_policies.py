@@ -199,7 +199,6 @@ async def test_a_policy_that_means_nothing_is_refused(issuer, policy):
         StatementIssuer(issuer=TRUST, jwks_uri="https://trust.example/jwks", policy="unheard-of"),
         StatementIssuer(issuer=TRUST, jwks_uri="https://trust.example/jwks", admits=True),
     ],
-    ids=str,
 )
 async def test_an_issuer_of_statements_has_keys_and_a_policy_that_is_there(trusted):
     with pytest.raises(AdmissionError):
