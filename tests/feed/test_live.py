@@ -1,8 +1,10 @@
 """The promise, kept over real sockets: the issuer, relays and the command are processes of their own, and the network fails."""
 
 import asyncio
+import json
 import os
 import signal
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +16,8 @@ import pytest
 from carnet.ambient import SYSTEM, Ambient
 from carnet.guard import Checkpoint, RefusedRequestError
 from carnet.guard.revocation import Revocation
+from carnet.issuer.config import Config
+from carnet.issuer.storage import open_store
 from carnet.oauth import pkce
 from carnet.testing.http_browser import HttpBrowser
 from carnet.testing.running import running_issuer, running_relay
@@ -185,8 +189,8 @@ async def guarded(live):
     """Makes guards, and ends them."""
     made = []
 
-    def make(**revocation):
-        made.append(Guarded(live, **revocation))
+    def make(of=live, **revocation):
+        made.append(Guarded(of, **revocation))
         return made[-1]
 
     yield make
@@ -237,12 +241,39 @@ async def test_a_relay_that_delays_is_of_no_use_however_steadily_it_speaks(live,
         assert guard.checkpoint.feed.staleness(monotonic=time.monotonic()) > 30
 
 
-async def test_a_new_key_signs_once_the_guards_that_listen_have_fetched_it(live, guarded):
-    guard = guarded(name="orders 1")
-    await guard.until(live.token("keys@example.com"), None)
-    rotated = await asyncio.to_thread(live.issuer.command, "key", "rotate", *live.settings)
+@pytest.fixture
+def own(tmp_path):
+    """An issuer to which nobody has listened: it remembers for a minute who has polled."""
+    live = Live(tmp_path)
+    with live.stack:
+        yield live
+
+
+async def reported(live, name):
+    """Wait until the issuer has reported somebody who listens, which it does every five seconds."""
+    store = open_store(Config(data=live.data), SYSTEM)
+    while not any(one.name == name for report in await store.feed_reports.list(since=0) for one in report.listeners):
+        await asyncio.sleep(0.05)
+    await store.close()
+
+
+async def test_a_new_key_signs_once_the_guards_that_listen_have_fetched_it(own, guarded):
+    guard = guarded(own, name="orders 1")
+    await guard.until(own.token("keys@example.com"), None)
+    feed, held = guard.checkpoint.feed, guard.checkpoint.source.held()
+    stock = {"guard": "stock 1", "keys": " ".join(key.kid for key in held)}
+    place = {"stream": feed.stream, "after": feed.sequence}
+    command = (sys.executable, "-m", "carnet.cli", "key", "rotate", "--json", *own.settings, "--data", str(own.data))
+    async with httpx2.AsyncClient(base_url=own.url, trust_env=False, headers={"Accept": "text/event-stream"}) as http:
+        async with http.stream("GET", "/revocations", params=stock | place):  # which does not fetch it
+            await reported(own, "stock 1")
+            rotating = await asyncio.create_subprocess_exec(
+                *command, "--issuer", own.url, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            )
+            while b"Not acknowledged by stock 1;" not in (line := await rotating.stderr.readline()):
+                assert line, "it has waited for all of them"
+        rotated = json.loads((await rotating.communicate())[0])
     assert rotated["state"] == "signs"
-    assert rotated["signs_from"] > rotated["created_at"] + 1, "it has waited for them"
     source = guard.checkpoint.source
     assert source.held().get(rotated["kid"]) is not None
     assert list(source._machine._unknown) == [rotated["kid"]], "told by the feed, before any token"
