@@ -6,6 +6,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip install --disable-pip-version-check --no-input --quiet --progress-bar off
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE :=  # hundreds of short processes: what they import is compiled once
 
 SHELL := /bin/bash
 
@@ -18,7 +19,7 @@ demo: $(VENV)/demo.stamp  ## run the issuer, four services and a shop, with samp
 	@carnet demo $(ARGS)
 
 test: system $(VENV)/node.stamp lint types  ## run every check and every test
-	@python -m pytest $(ARGS)
+	@python -m pytest --numprocesses auto --hypothesis-profile ci $(ARGS)
 
 lint: $(VENV)/test.stamp  ## check style and the direction of imports
 	@ruff check --quiet

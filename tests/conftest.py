@@ -1,10 +1,11 @@
-"""What every test may ask for, and the rule that in continuous integration nothing is skipped."""
+"""What every test may ask for, how several processes share the tests, and the rule that in continuous integration nothing is skipped."""
 
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -12,6 +13,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from carnet.testing.postgresql import PostgresqlServer, UnavailableError
+
+TOGETHER = ("tests/browser/", "tests/demo/")
+"""Folders whose files share what takes its time to start: one process runs all of each. Of others it is single files."""
+FIRST = (*TOGETHER, "tests/storage/", "tests/feed/test_live.py", "tests/guard/gateway/", "tests/cli/test_serve.py")
+"""What takes long, so that it does not begin when all else is done."""
 
 
 @pytest.fixture
@@ -22,7 +28,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgresqlServer]:
-    """One server for the whole run, started when a test first asks for it."""
+    """One server for each process that runs tests, started when a test first asks for it."""
     try:
         server = PostgresqlServer()
         server.start()
@@ -70,6 +76,33 @@ def certificate_for(tmp_path: Path) -> Callable[[str], Path]:
         return tmp_path / "chain.pem"
 
     return make
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one of several processes
+        items.sort(
+            key=lambda item: next((n for n, place in enumerate(FIRST) if item.nodeid.startswith(place)), len(FIRST))
+        )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `--numprocesses auto` means: one more than there are processors, because browsers and servers are waited for."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out files, and the folders of `TOGETHER`, in their order."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Places(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folder = next((folder for folder in TOGETHER if nodeid.startswith(folder)), None)
+            return folder or super()._split_scope(nodeid)
+
+    config.option.loadscopereorder = False
+    return Places(config, log)
 
 
 def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -34,23 +34,22 @@ def pytest_collection_modifyitems(items) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-    # Playwright's event loop runs until its last test has ended: nothing that needs a loop of its own may come after.
-    items.sort(key=lambda item: Path(__file__).parent in item.path.parents)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(tmp_path_factory) -> Iterator[RunningDemo]:
     with running_demo(tmp_path_factory.mktemp("demo"), "--access-token-lifetime", str(LIFETIME)) as demo:
         yield demo
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(demo) -> str:
     return demo.urls["shop"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
+    """Until the last test of this folder: Playwright's event loop runs as long, and whatever comes after needs loops of its own."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("chromium is not installed")
@@ -107,7 +106,7 @@ def page(new_browser) -> Page:
     return new_browser().new_page()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sign_in(demo, shop) -> Callable[..., None]:
     """Sign somebody in to the shop on the issuer's page, in a browser that the issuer has seen them in before."""
     known: dict[str, list] = {}

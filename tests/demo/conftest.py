@@ -26,7 +26,7 @@ DEVICE = "carnet_device"
 SCOPE = "openid offline_access stock:read stock:write orders:read orders:write invoices:read notifications:read"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(tmp_path_factory) -> Iterator[RunningDemo]:
     """Its issuer publishes two keys from the beginning: ES256, which signs, and RS256, which would in ten minutes."""
     data = tmp_path_factory.mktemp("demo")
@@ -105,12 +105,12 @@ def pkce() -> tuple[str, str]:
     return verifier, base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def new_pkce() -> Callable[[], tuple[str, str]]:
     return pkce
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app(demo) -> App:
     made = demo.command(
         *("client", "create", "Test bench", "--first-party", "--redirect-uri", REDIRECT_URI),
@@ -120,17 +120,17 @@ def app(demo) -> App:
     return App(demo, made["client_id"], made["client_secret"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def user_tokens(app) -> dict[str, Any]:
     return app.sign_in()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def admin_tokens(app) -> dict[str, Any]:
     return app.sign_in(admin=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def issuer_keys(demo) -> dict[str, SigningKey]:
     """The demo issuer's very own keys by their algorithm, out of its database."""
     config = msgspec.toml.decode((demo.data / "carnet.toml").read_bytes())
@@ -146,7 +146,7 @@ def issuer_keys(demo) -> dict[str, SigningKey]:
     return asyncio.run(read())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def issuer_key(issuer_keys) -> SigningKey:
     """What it signs differs from a real token in nothing but its claims."""
     return issuer_keys["ES256"]
