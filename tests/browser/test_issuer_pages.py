@@ -1,11 +1,12 @@
 """The issuer's pages in a real browser without JavaScript: narrow and wide, light and dark, with nothing blocked by their own policy."""
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from carnet.issuer.pages.catalogues import LANGUAGES, catalogue
 from carnet.testing.running import RunningIssuer, running_issuer
 
 PASSWORD = "violet anvil harbour"
@@ -104,3 +105,35 @@ def test_one_is_signed_out_by_a_button_that_needs_no_script(page, issuer):
     expect(page.get_by_role("heading", level=1)).to_have_text("You are signed out")
     page.goto(f"{issuer.url}/account")
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+def test_the_pages_fit_a_phone_in_every_language(page, issuer):
+    app = issuer.command(
+        "client", "create", "Donaudampfschifffahrt", "--public", "--redirect-uri", "https://app.example/cb", "--json"
+    )
+    asked = {"response_type": "code", "client_id": app["client_id"], "redirect_uri": "https://app.example/cb"}
+    asked |= {"scope": "openid offline_access", "code_challenge": "x" * 43, "code_challenge_method": "S256"}
+    sign_in(page, issuer)
+    expect(page.get_by_role("heading", level=1)).to_have_text("ada@example.com")
+    page.set_viewport_size({"width": min(WIDTHS), "height": 740})
+    for language in LANGUAGES:
+        page.context.add_cookies([{"name": "carnet_language", "value": language, "url": issuer.url}])
+        for path, key in (
+            ("account", "account.sessions_title"),
+            (f"authorize?{urlencode(asked)}", "consent.title"),
+            ("account/second-factor", "second_factor.set_up_title"),
+        ):
+            page.goto(f"{issuer.url}/{path}")
+            expect(page.get_by_role("heading", name=catalogue(language)[key], exact=True)).to_be_visible()
+            assert page.evaluate("document.documentElement.scrollWidth") <= min(WIDTHS), (language, path)
+
+
+def test_a_language_is_chosen_without_a_script(page, issuer):
+    sign_in(page, issuer)
+    page.get_by_label("Language of these pages").select_option(label="日本語")
+    page.get_by_role("button", name="Change language").click()
+    expect(page.get_by_role("status")).to_have_text("言語を変更しました。")
+    expect(page.get_by_label("これらのページの言語")).to_have_value("ja")
+    page.get_by_label("これらのページの言語").select_option("")
+    page.get_by_role("button", name="言語を変更").click()
+    expect(page.get_by_role("status")).to_have_text("The language has been changed.")

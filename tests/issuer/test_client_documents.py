@@ -61,6 +61,7 @@ IMPOSSIBLE = [
     {"response_types": ["token"]},
     {"jwks": {"keys": [SigningKey.generate("ES256").to_jwk()]}},
     {"client_name": "x" * 101},
+    {"client_name#de": "x" * 101},
     {"scope": 'a"b'},
 ]
 

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from carnet.issuer.admission import RegistrationPolicy
+from carnet.issuer.client_names import name_in
 from carnet.issuer.clients import Registered
 from carnet.issuer.config import Config
 from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
@@ -55,6 +56,30 @@ async def registered(issuer, token: str, **metadata):
 async def manage(issuer, method: str, client, given=None, *, token: str | None = None):
     headers = {"Authorization": f"Bearer {token or client['registration_access_token']}"}
     return await issuer.direct.request(method, client["registration_client_uri"], json=given, headers=headers)
+
+
+@pytest.mark.spec("RFC 7591", "2.2", "MAY")
+async def test_a_client_registers_its_name_in_several_languages(issuer, token):
+    names = {"client_name": "Printer", "client_name#de": "Drucker", "client_name#ja-Jpan-JP": "印刷機"}
+    client = await registered(issuer, token, **names)
+    assert names.items() <= client.items()
+    stored = await issuer.desk.store.clients.get(client["client_id"])
+    assert [name_in(stored, asked) for asked in (("de-AT",), ("ja",), ("fr",), ())] == [
+        "Drucker",
+        "印刷機",
+        "Printer",
+        "Printer",
+    ]
+    changed = await manage(
+        issuer,
+        "PUT",
+        client,
+        {"client_id": client["client_id"], "redirect_uris": [CALLBACK]} | {"client_name#fr": "Imprimante"},
+    )
+    assert (changed.status_code, "client_name#de" in changed.json()) == (200, False)
+    for wrong in ({"client_name#de_DE": "Drucker"}, {"client_name#de": ""}, {"client_name#de": ["Drucker"]}):
+        refused = await ask(issuer, token, **wrong)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_client_metadata"), wrong
 
 
 @pytest.mark.spec("RFC 7591", "3.2.1", "REQUIRED")

@@ -225,6 +225,19 @@ async def test_what_a_statement_says_goes_before_what_the_client_says_and_is_ans
     assert client.audiences == ("orders",)  # by its issuer's policy, not by the token's
 
 
+@pytest.mark.spec("RFC 7591", "2.3", "MUST")
+async def test_a_client_takes_no_name_in_another_language_beside_the_one_that_is_stated(issuer, token):
+    own = {"client_name#de": "Ihre Bank", "client_name#fr": "Votre banque"}
+    told = (await ask(issuer, token, software_statement=statement(**{"client_name#de": "App"}), **own)).json()
+    assert {name: value for name, value in told.items() if name.startswith("client_name")} == {
+        "client_name": "Stated App",
+        "client_name#de": "App",
+    }
+    nameless = statement(client_name=..., software_id="another")
+    told = (await ask(issuer, token, software_statement=nameless, client_name="Bank", **own)).json()
+    assert own.items() <= told.items()
+
+
 async def test_an_issuer_without_a_policy_grants_what_the_token_grants(issuer, token):
     answer = await ask(issuer, token, software_statement=statement(iss="https://plain.example"))
     client = await kept(issuer, answer)

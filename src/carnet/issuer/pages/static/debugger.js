@@ -3,14 +3,13 @@
 
 import { inspect } from "./inspection.js";
 import { jsonObject, Members, written } from "./lenient.js";
-import { distance, span } from "./readings.js";
+import { distance, span, utc } from "./readings.js";
 import { Impossible, verifyWithKey, verifyWithSecret, verifyWithSet } from "./verification.js";
 
 const byId = (id) => document.getElementById(id);
 const [token, given, secret, isEncoded] = ["token", "key", "secret", "encoded"].map(byId);
 const [bench, found, checks] = ["bench", "found", "checks"].map(byId);
 const { issuer, keys: keysUrl } = bench.dataset;
-const clock = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "long" });
 const RETRY = 60; // seconds
 
 const now = () => Math.floor(Date.now() / 1000);
@@ -116,6 +115,14 @@ function member({ name, value, meaning, source, reading, instant }) {
   ];
 }
 
+// RFC 3339, with a space: a moment by the reader's own clock, which is named: `2020-08-28 12:05:48 +02:00`.
+function local(date) {
+  const ahead = -date.getTimezoneOffset(); // minutes
+  const clock = new Date(date.getTime() + ahead * 60_000).toISOString().slice(0, -5).replace("T", " ");
+  const [hours, minutes] = [Math.trunc(Math.abs(ahead) / 60), Math.abs(ahead) % 60].map((part) => String(part).padStart(2, "0"));
+  return `${clock} ${ahead < 0 ? "-" : "+"}${hours}:${minutes}`;
+}
+
 // A moment in local time, and how far away it is: that ticks.
 function moment(name, instant) {
   const date = new Date(instant * 1000);
@@ -123,7 +130,7 @@ function moment(name, instant) {
   const tell = () => write(away, distance(name, instant, now()));
   ticking.push(tell);
   tell();
-  return [el("time", { dateTime: date.toISOString(), title: date.toUTCString() }, clock.format(date)), " · ", away];
+  return [el("time", { dateTime: date.toISOString(), title: utc(instant) }, local(date)), " · ", away];
 }
 
 // What is verified, and what is not
