@@ -8,7 +8,6 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections import deque
 from pathlib import Path
 
 import httpx2
@@ -64,7 +63,8 @@ def explore(*options: str) -> int:
             checked = ("--exclude-checks", ",".join(NOT_CHECKED))
             status = subprocess.call([*command, f"{issuer.url}/api/openapi.json", *checked, *options], cwd=folder)
             if status:
-                print(*deque((line for line in issuer.log.open() if "refused" not in line), maxlen=200), sep="")
+                log = issuer.log.read_text("utf-8").splitlines()
+                print(*[line for line in log if "refused" not in line][-200:], sep="\n")
             return status
 
 
