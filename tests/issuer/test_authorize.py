@@ -194,6 +194,9 @@ async def test_the_only_redirect_uri_need_not_be_said(issuer, app):
     assert answer.headers["location"].startswith(f"{app.redirect_uri}?")
     assert (await app.redeem(app.query(answer)["code"], redirect_uri="")).status_code == 200
     assert sent_back(app, await app.authorize(redirect_uri=None, scope="admin"), "invalid_scope")
+    page = await issuer.follow(await app.authorize(redirect_uri=None, scope="profile", prompt="login"))
+    assert "form-action 'self' https:;" in page.headers["content-security-policy"]
+    assert "code" in app.query(await issuer.follow(await issuer.enter(page)))
     foreign = app.query(await app.authorize(redirect_uri=None, scope="profile"))["code"]
     assert (await app.redeem(foreign, redirect_uri="https://evil.example/")).json()["error"] == "invalid_grant"
 

@@ -137,8 +137,24 @@ async def test_a_page_has_a_strict_policy_and_is_not_kept(issuer):
         ("/path", ""),
     ],
 )
-def test_form_action_names_the_origin_of_a_redirect_and_nothing_else(target, source):
+def test_a_frame_s_source_is_its_origin_and_nothing_else(target, source):
     assert pages_module.source_expression(target) == source
+
+
+@pytest.mark.spec("CSP Level 3", "6.4.1", "MUST")
+@pytest.mark.parametrize(
+    ("target", "source"),
+    [
+        ("https://app.example/callback?x=1", "https:"),
+        ("http://127.0.0.1:51004/cb", "http:"),
+        ("com.example.app:/cb", "com.example.app:"),
+        ("https://app.example; script-src *", "https:"),
+        ("java script:x", ""),
+        ("/path", ""),
+    ],
+)
+def test_a_form_may_lead_to_whatever_its_app_goes_on_to(target, source):
+    assert pages_module.reach(target) == source
 
 
 def test_what_is_put_into_a_sentence_is_escaped():

@@ -68,7 +68,7 @@ async def answer(request: Request, desk: Desk) -> Response:
         )
         if step is not None or seen.session is None or seen.account is None:
             waiting = flow or Flow(
-                pairs=tuple(arrival.parameters.pairs()), began_at=desk.ambient.now(), pushed=arrival.pushed
+                pairs=_said(arrival.parameters, back), began_at=desk.ambient.now(), pushed=arrival.pushed
             )
             return _to_page(step or Interaction.LOGIN, waiting, seen, desk)
         if not await adopt(back.client, desk):
@@ -127,6 +127,12 @@ async def _arrival(parameters: Parameters, seen: Visit, desk: Desk) -> Arrival |
         pushed = (parameters.get("request_uri") or "").startswith(PREFIX)
         key = "stale_flow" if pushed and isinstance(error, InvalidRequestUriError) else "bad_request"
         raise RefusalError(400, key, why=str(error)) from None
+
+
+def _said(parameters: Parameters, back: ReturnAddress) -> tuple[tuple[str, str], ...]:
+    """The request as our pages keep it: with the redirect URI, which says where their forms lead in the end."""
+    left_out = () if "redirect_uri" in parameters else (("redirect_uri", back.redirect_uri),)
+    return (*parameters.pairs(), *left_out)
 
 
 def _to_page(step: Interaction, flow: Flow, seen: Visit, desk: Desk) -> Response:

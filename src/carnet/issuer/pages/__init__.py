@@ -103,8 +103,7 @@ class Pages:
     ) -> Response:
         """Fill the template `name`.html.
 
-        `form_targets` are URLs beyond the issuer to which the answer to a form on this page may redirect: browsers hold
-        `form-action` against redirects too. `frames` are URLs that the page shows in frames.
+        `form_targets` are URLs beyond the issuer to which the answer to a form on this page may redirect. `frames` are URLs that the page shows in frames.
         `script_reads` is for the page that has a script: the only URL that this script may read.
         `english` pages are in English, whatever their reader wants.
         """
@@ -123,8 +122,8 @@ class Pages:
             frames=frames,
             **context,
         )
-        actions = " ".join(("'self'", *_sources(form_targets)))
-        framed = _sources(frames)
+        actions = " ".join(("'self'", *sorted({reach(url) for url in form_targets} - {""})))
+        framed = sorted({source_expression(url) for url in frames} - {""})
         frame_sources = f"frame-src {' '.join(framed)}; " if framed else ""
         policy = (
             f"default-src 'none'; style-src 'self'; img-src 'self' data:; form-action {actions}; "
@@ -166,12 +165,18 @@ def _text(sentences: Catalogue) -> Text:
     return text
 
 
-def _sources(urls: Iterable[str]) -> list[str]:
-    return sorted({source_expression(url) for url in urls} - {""})
+def reach(url: str) -> str:
+    """CSP Level 3 section 6.4.1 (`form-action`): what a form's answer may redirect to by way of a redirect URI; empty: nothing.
+
+    Browsers hold every redirect against it that follows on the form, those of the app too, which may go on to another host of
+    its own. So its scheme is all that can be said (`http:` stands for https as well).
+    """
+    scheme = urlsplit(url).scheme
+    return f"{scheme}:" if _SCHEME.match(scheme) else ""
 
 
 def source_expression(url: str) -> str:
-    """CSP Level 3 section 2.3.1: the source expression of a redirect URI; empty if there is none, and then it is not allowed."""
+    """CSP Level 3 section 2.3.1: the source expression of a frame's URL; empty if there is none, and then it is not allowed."""
     parts = urlsplit(url)
     if parts.scheme in {"http", "https"}:
         origin = f"{parts.scheme}://{parts.netloc}"

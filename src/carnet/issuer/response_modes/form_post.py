@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from markupsafe import escape
 from starlette.responses import HTMLResponse, Response
 
-from carnet.issuer.pages import source_expression
+from carnet.issuer.pages import reach
 
 _SCRIPT = "document.forms[0].submit()"
 _SCRIPT_HASH = b64encode(sha256(_SCRIPT.encode()).digest()).decode()
@@ -31,7 +31,7 @@ class FormPost:
             f"<noscript><button>{host} →</button></noscript></form><script>{_SCRIPT}</script>"
         )
         policy = (
-            f"default-src 'none'; script-src 'sha256-{_SCRIPT_HASH}'; form-action {source_expression(redirect_uri)}; "
+            f"default-src 'none'; script-src 'sha256-{_SCRIPT_HASH}'; form-action {reach(redirect_uri)}; "
             "frame-ancestors 'none'; base-uri 'none'"
         )
         return HTMLResponse(document, headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"})

@@ -1,0 +1,92 @@
+"""CSP Level 3 section 6.4.1: browsers hold an app's own redirects against the `form-action` of our pages: they may go anywhere."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from carnet.oauth import pkce
+from carnet.testing.running import RunningIssuer, running_issuer
+
+PASSWORD = "violet anvil harbour"
+
+
+class App:
+    """An app whose callback, and whose page after a sign-out, go on to a host of another name."""
+
+    def __init__(self) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                there = f"http://localhost:{self.server.server_port}/home"
+                onward = not self.path.startswith("/home")
+                self.send_response(302 if onward else 200)
+                self.send_header(*(("Location", there) if onward else ("Content-Type", "text/html")))
+                self.end_headers()
+                self.wfile.write(b"" if onward else b"<title>home</title>")
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.do_GET()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def app() -> Iterator[App]:
+    app = App()
+    yield app
+    app.close()
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory) -> Iterator[RunningIssuer]:
+    with running_issuer(tmp_path_factory.mktemp("issuer")) as running:
+        running.command("user", "create", "ada@example.com", "--password-stdin", given=PASSWORD)
+        yield running
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context()
+    context.set_default_timeout(20_000)
+    yield context.new_page()
+    context.close()
+
+
+def test_people_get_to_where_the_app_sends_them_on(page, issuer, app):
+    client = issuer.command(
+        "client", "create", "Printer", "--redirect-uri", f"{app.url}/callback", "--post-logout-redirect-uri", f"{app.url}/bye",
+        "--scope", "openid", "--json",
+    )  # fmt: skip
+    request = {
+        "response_type": "code",
+        "client_id": client["client_id"],
+        "redirect_uri": f"{app.url}/callback",
+        "scope": "openid",
+        "code_challenge": pkce.challenge("v" * 43),
+        "code_challenge_method": "S256",
+    }
+    page.goto(f"{issuer.url}/authorize?{urlencode(request)}")
+    page.get_by_label("Email address").fill("ada@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Allow").click()
+    expect(page).to_have_title("home")
+    page.goto(f"{issuer.url}/authorize?{urlencode(request | {'response_mode': 'form_post'})}")
+    expect(page).to_have_title("home")
+    leave = {"client_id": client["client_id"], "post_logout_redirect_uri": f"{app.url}/bye"}
+    page.goto(f"{issuer.url}/end_session?{urlencode(leave)}")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_title("home")
