@@ -103,8 +103,8 @@ class Pages:
     ) -> Response:
         """Fill the template `name`.html.
 
-        `form_targets` are URLs beyond the issuer to which the answer to a form on this page may redirect. `frames` are URLs that the page shows in frames.
-        `script_reads` is for the page that has a script: the only URL that this script may read.
+        `form_targets` are URLs beyond the issuer to which the answer to a form on this page may redirect. `frames` are URLs
+        that the page shows in frames. `script_reads` is for the page that has a script: the only URL that it may read.
         `english` pages are in English, whatever their reader wants.
         """
         spoken = ENGLISH if english else self.language(request)
