@@ -8,7 +8,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 from token_status_list import INVALID, VALID, BitArray
 
-from carnet.issuer.revocation.status_lists import AGE, EXPIRY, PERIOD, SIZE, TTL, compressed
+from carnet.issuer.revocation.status_lists import AGE, EXPIRY, PERIOD, REREAD, SIZE, TTL, compressed
 from carnet.jose import JoseError
 from carnet.jose.profiles import PROFILES
 
@@ -105,6 +105,43 @@ async def test_a_list_is_made_once_for_all_who_ask_within_seconds(issuer, app, c
     assert (await issuer.direct.get(uri)).text == first
     issuer.clock.advance(AGE)
     assert (await issuer.direct.get(uri)).text != first
+
+
+async def test_a_list_is_read_again_only_where_something_was_taken_back(issuer, app, relying, claims, monkeypatch):
+    first, second = [(await app.tokens())["access_token"] for _ in range(2)]
+    reference = claims(first)["status"]["status_list"]
+    store, looks = issuer.desk.store, 0
+    taken_back = store.status_lists.taken_back
+
+    async def counted(*what, **when):
+        nonlocal looks
+        looks += 1
+        return await taken_back(*what, **when)
+
+    async def fetched() -> int:
+        issuer.clock.advance(AGE)
+        claimed = await relying.fetched(reference["uri"])
+        assert claimed["iat"] == issuer.clock.now()
+        return looks
+
+    monkeypatch.setattr(store.status_lists, "taken_back", counted)
+    while await store.revocations.publish():
+        pass
+    assert [await fetched() for _ in range(4)] == [1, 1, 1, 1]
+    for token in (first, second):
+        before = looks
+        await app.post("/revoke", token=token)
+        assert await fetched() == before + 1, "whether it has its number yet or not"
+        assert not await relying.valid(claims(token)["status"]["status_list"])
+        while await store.revocations.publish():
+            pass
+        again = await fetched()
+        assert [await fetched() for _ in range(3)] == [again] * 3
+    issuer.clock.advance(REREAD)
+    assert await fetched() == again + 1
+    await store.revocations.forget_stream()
+    issuer.clock.advance(AGE)
+    assert (await issuer.direct.get(reference["uri"])).status_code == 404
 
 
 @pytest.mark.spec(DRAFT, "13.2", "RECOMMENDED")

@@ -36,6 +36,10 @@ EXPIRY: Final = 180
 AGE: Final = 5.0
 """Seconds for which a list that was made, and the list of lists, serve whoever asks."""
 
+REREAD: Final = 60.0
+"""Seconds for which the bits of a list are those that were read, as long as nothing has been taken back since: it is only
+signed anew. Until then it may have bits of tokens that have expired, of which nobody asks."""
+
 _TRIES = 4
 """Random places that are tried in a list before it is taken to be full, and another one is begun."""
 
@@ -45,6 +49,12 @@ class _Made:
     token: str
     at: float
     """The monotonic clock when it was begun."""
+    bits: bytes
+    """As `compressed`."""
+    read_at: float
+    """The monotonic clock before its bits were read."""
+    head: int | None
+    """The number of the newest entry of the revocation feed before its bits were read; None: there were others without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +125,27 @@ class StatusLists:
             if made is not None and self._ambient.monotonic() - made.at < AGE:
                 return made.token
             at, monotonic = self._ambient.now(), self._ambient.monotonic()
-            places = await self._store.status_lists.taken_back(list_id, at=at)
-            if places is None:
+            head = await self._store.revocations.settled()  # before the bits: what comes meanwhile has a higher number
+            if made is not None and (made.head is None or made.head != head or monotonic - made.read_at >= REREAD):
+                made = None
+            bits = await self._bits(list_id, made, at=at)
+            if bits is None:
                 self._made.pop(list_id, None)
                 return None
-            token = await self._sign(list_id, places, at=at)
-            self._made = {known: made for known, made in self._made.items() if monotonic - made.at < AGE}
-            self._made[list_id] = _Made(token, monotonic)
+            token = await self._sign(list_id, bits, at=at)
+            read_at = monotonic if made is None else made.read_at
+            self._made = {known: made for known, made in self._made.items() if monotonic - made.read_at < REREAD}
+            self._made[list_id] = _Made(token, monotonic, bits, read_at, head)
             return token
 
-    async def _sign(self, list_id: str, places: list[int], *, at: Instant) -> str:
-        packed = await asyncio.to_thread(compressed, places)
+    async def _bits(self, list_id: str, made: _Made | None, *, at: Instant) -> bytes | None:
+        """Those of the list that was made, if it still holds; None: there is no such list any more."""
+        if made is not None:
+            return made.bits if await self._store.status_lists.there(list_id, at=at) else None
+        places = await self._store.status_lists.taken_back(list_id, at=at)
+        return None if places is None else await asyncio.to_thread(compressed, places)
+
+    async def _sign(self, list_id: str, bits: bytes, *, at: Instant) -> str:
         claims = {
             "iss": self._config.issuer,
             "sub": self._uri(list_id),
@@ -134,7 +154,7 @@ class StatusLists:
             "ttl": TTL,
             "status_list": {
                 "bits": 1,
-                "lst": base64url.text(packed),
+                "lst": base64url.text(bits),
                 "aggregation_uri": self._config.issuer + PATH,
             },
         }

@@ -109,6 +109,12 @@ class Artifacts(Protocol):
         gone: then nothing is stored.
         """
 
+    async def renew(self, found: Artifact, *, at: Instant, until: Instant) -> bool:
+        """Hand the same artifact out once more: from then on it counts as made at `at`, and lives until `until`.
+
+        `found` is what `get` has said of it. False, and nothing is changed, if it was spent, and where `spend` would answer None.
+        """
+
     async def replay(
         self, kind: ArtifactKind, digest: Digest, *, at: Instant, window: int, per_hour: int
     ) -> bytes | None:
@@ -353,6 +359,12 @@ class Revocations(Protocol):
     async def head(self) -> int:
         """The highest number given so far."""
 
+    async def settled(self) -> int | None:
+        """The same, if every entry has its number; None: some wait for theirs.
+
+        So whoever reads entries between two answers that are the same has read all that there are.
+        """
+
     async def find(self, kind: str, value: str, *, at: Instant) -> Revocation | None: ...
 
     async def stream(self, fresh: Stream) -> Stream:
@@ -445,6 +457,9 @@ class StatusLists(Protocol):
 
     async def place(self, token: ListedToken) -> bool:
         """Give a token its place; False if somebody has it already."""
+
+    async def there(self, list_id: str, *, at: Instant) -> bool:
+        """Whether there is such a list still."""
 
     async def taken_back(self, list_id: str, *, at: Instant) -> list[int] | None:
         """The places of the tokens that live and are taken back, in order; None if there is no such list any more."""

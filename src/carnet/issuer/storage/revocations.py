@@ -89,6 +89,13 @@ class StoredRevocations(Group):
         return int(value)
 
     @reading
+    def settled(self) -> Verb[int | None]:
+        [[value, waiting]] = yield Statement(
+            "SELECT value, (SELECT 1 FROM unpublished LIMIT 1) FROM counter WHERE name = 'revocations'"
+        )
+        return None if waiting else int(value)
+
+    @reading
     def find(self, kind: str, value: str, *, at: Instant) -> Verb[Revocation | None]:
         rows = yield Statement(
             "SELECT kind, value, epoch, expires_at, sequence FROM revocation"

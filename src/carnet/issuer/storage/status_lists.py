@@ -5,7 +5,7 @@ Nothing is written here when something is taken back: the entries of the epoch m
 
 from carnet.ambient import Instant
 from carnet.issuer.storage.records import ListedToken
-from carnet.issuer.storage.statements import Group, Statement, Verb, scanning, writing
+from carnet.issuer.storage.statements import Group, Statement, Verb, reading, scanning, writing
 
 _TAKEN_BACK = """SELECT place FROM listed_token WHERE list_id = ? AND expires_at > ? AND EXISTS (
  SELECT 1 FROM revocation WHERE revocation.expires_at > ? AND (
@@ -21,6 +21,11 @@ _LISTS = """WITH RECURSIVE list (list_id) AS (SELECT min(list_id) FROM listed_to
  FROM list WHERE list.list_id IS NOT NULL)
  SELECT list_id FROM list WHERE list_id IS NOT NULL AND EXISTS (SELECT 1 FROM listed_token
  WHERE listed_token.list_id = list.list_id AND kept_until > ?) ORDER BY list_id"""
+
+
+def _there(list_id: str, at: Instant) -> Verb[bool]:
+    rows = yield Statement("SELECT 1 FROM listed_token WHERE list_id = ? AND kept_until > ? LIMIT 1", (list_id, at))
+    return bool(rows)
 
 
 class StoredStatusLists(Group):
@@ -46,12 +51,13 @@ class StoredStatusLists(Group):
         )
         return bool(placed)
 
+    @reading
+    def there(self, list_id: str, *, at: Instant) -> Verb[bool]:
+        return (yield from _there(list_id, at))
+
     @scanning
     def taken_back(self, list_id: str, *, at: Instant) -> Verb[list[int] | None]:
-        there = yield Statement(
-            "SELECT 1 FROM listed_token WHERE list_id = ? AND kept_until > ? LIMIT 1", (list_id, at)
-        )
-        if not there:
+        if not (yield from _there(list_id, at)):
             return None
         rows = yield Statement(_TAKEN_BACK, (list_id, at, at))
         return [place for [place] in rows]

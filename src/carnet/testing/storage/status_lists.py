@@ -73,7 +73,9 @@ class TestStatusLists:
 
     async def test_lists_end_when_a_database_is_put_back(self, store: Store) -> None:
         await store.status_lists.place(listed(1))
+        assert await store.status_lists.there("l1", at=NOW)
         await store.revocations.forget_stream()
+        assert not await store.status_lists.there("l1", at=NOW)
         assert await store.status_lists.published(at=NOW) == []
         assert await store.status_lists.taken_back("l1", at=NOW) is None
 
@@ -84,5 +86,7 @@ class TestStatusLists:
         assert await store.status_lists.published(at=NOW + 7_200) == ["l2"]
         assert await store.status_lists.taken_back("l1", at=NOW + 7_200) is None
         assert await store.status_lists.taken_back("l3", at=NOW) is None
+        there = [await store.status_lists.there(name, at=NOW + 7_200) for name in ("l1", "l2", "l3")]
+        assert there == [False, True, False]
         assert await store.sweep(at=NOW + 7_200) == 1
         assert await store.status_lists.place(listed(1))
