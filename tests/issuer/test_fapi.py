@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from carnet.issuer.clients import ClientError, Registration, change, register
 from carnet.issuer.config import Config, Lifetimes
@@ -50,6 +51,9 @@ class Bank:
         given |= {"redirect_uri": self.app.redirect_uri}
         return await self.post(**given | changes)
 
+    async def refresh_token(self, scope: str = "openid offline_access") -> str:
+        return (await self.redeem(await self.code(scope=scope))).json()["refresh_token"]
+
     async def post(self, **parameters: str):
         """With an assertion of its own for each try, and the nonce that it is told."""
         for _ in range(2):
@@ -81,10 +85,49 @@ async def test_a_client_that_keeps_to_the_profile_gets_its_tokens(bank, claims):
     assert tokens["token_type"] == "DPoP"
     assert claims(tokens["access_token"])["cnf"] == {"jkt": bank.holder.jkt}
     assert (await bank.holder.userinfo(tokens["access_token"])).status_code == 200
-    refreshed = await bank.post(grant_type="refresh_token", refresh_token=tokens["refresh_token"])
-    assert refreshed.status_code == 200
-    again = await bank.post(grant_type="refresh_token", refresh_token=tokens["refresh_token"])
-    assert again.json()["refresh_token"] == refreshed.json()["refresh_token"]
+
+
+@pytest.mark.spec("FAPI 2.0 Security Profile", "5.3.2.1", "MUST")
+async def test_a_refresh_token_is_not_rotated_and_lives_on_while_it_is_used(bank):
+    token = await bank.refresh_token()
+    lifetimes = bank.app.issuer.desk.config.lifetimes
+    for _ in range(4):
+        answer = await bank.post(grant_type="refresh_token", refresh_token=token)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["refresh_token"] == token
+        bank.app.issuer.clock.advance(lifetimes.refresh_token_idle - 60)
+    bank.app.issuer.clock.advance(60)
+    assert refused(await bank.post(grant_type="refresh_token", refresh_token=token), "invalid_grant")
+
+
+async def test_a_refresh_token_that_is_not_rotated_ends_with_its_family(bank):
+    token, other = await bank.refresh_token(), await bank.refresh_token()
+    assert (await bank.app.issuer.direct.post("/revoke", data={"token": token} | bank.assertion())).status_code == 200
+    assert refused(await bank.post(grant_type="refresh_token", refresh_token=token), "invalid_grant")
+    assert (await bank.post(grant_type="refresh_token", refresh_token=other)).status_code == 200
+
+
+async def test_a_refresh_token_that_is_not_rotated_ends_with_its_session(bank):
+    token = await bank.refresh_token(scope="openid")
+    issuer = bank.app.issuer
+    now, subject = issuer.clock.now(), issuer.accounts["ann@example.com"].subject
+    [session] = await issuer.desk.store.sessions.of(subject, at=now)
+    await issuer.desk.store.sessions.end(session.sid, at=now)
+    assert refused(await bank.post(grant_type="refresh_token", refresh_token=token), "invalid_grant")
+
+
+async def test_the_reuse_of_a_token_that_was_rotated_before_the_profile_ends_the_family(issuer):
+    await issuer.sign_in()
+    bank = Bank(await issuer.register(**METADATA | {"profile": None, "dpop_bound_access_tokens": True}))
+    first = await bank.refresh_token()
+    second = (await bank.post(grant_type="refresh_token", refresh_token=first)).json()["refresh_token"]
+    assert second != first
+    client = bank.app.registered.client
+    await change(issuer.desk, client, replace(client, profile="fapi2"), actor="test")
+    assert (await bank.post(grant_type="refresh_token", refresh_token=second)).json()["refresh_token"] == second
+    issuer.clock.advance(60)
+    assert refused(await bank.post(grant_type="refresh_token", refresh_token=first), "invalid_grant")
+    assert refused(await bank.post(grant_type="refresh_token", refresh_token=second), "invalid_grant")
 
 
 @pytest.mark.spec("FAPI 2.0 Security Profile", "5.3.2.2", "MUST")
@@ -199,7 +242,7 @@ async def test_a_pushed_request_lives_for_less_than_ten_minutes(bank):
         ({"request_object_signing_alg": "ES384"}, "allows PS256"),
         ({"id_token_signed_response_alg": "RS256"}, "allows PS256"),
         ({"authorization_signed_response_alg": "RS256"}, "allows PS256"),
-        ({"refresh_retry_window": 10}, "says itself how"),
+        ({"refresh_retry_window": 10}, "are not rotated"),
     ],
 )
 async def test_a_client_that_cannot_keep_to_it_is_not_registered(issuer, metadata, says):
@@ -209,8 +252,6 @@ async def test_a_client_that_cannot_keep_to_it_is_not_registered(issuer, metadat
 
 
 async def test_the_profile_cannot_be_taken_apart_by_a_change(issuer, bank):
-    from msgspec.structs import replace
-
     client = bank.app.registered.client
     looser = replace(client, require_pushed_authorization_requests=False, dpop_bound_access_tokens=False)
     changed = await change(issuer.desk, client, looser, actor="test")

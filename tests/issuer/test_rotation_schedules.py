@@ -179,7 +179,6 @@ async def test_whatever_comes_when_the_rule_alone_decides_and_one_chain_at_most_
     assert 0 < ended < SCHEDULES, "the schedules are all alike"
 
 
-@pytest.mark.spec("FAPI 2.0 Security Profile", "5.3.2.1", "MUST")
 async def test_an_honest_client_that_asks_again_for_lost_answers_is_never_signed_out(cluster):
     for schedules in batches(FORGIVING, honest=True):
         await run(schedules, cluster)

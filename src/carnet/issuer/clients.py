@@ -363,7 +363,9 @@ def _check_retry_window(client: Client) -> None:
     if window is not None and not 0 <= window <= RETRY_WINDOW:
         raise ClientError(f"refresh_retry_window is between 0 and {RETRY_WINDOW} seconds.")
     if window is not None and client.profile is not None:
-        raise ClientError(f"The profile {client.profile} says itself how a lost answer is asked for again.")
+        raise ClientError(
+            f"refresh_retry_window: with the profile {client.profile} refresh tokens are not rotated: no answer can be lost."
+        )
 
 
 def _check_defaults(client: Client) -> None:

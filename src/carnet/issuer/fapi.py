@@ -78,6 +78,11 @@ def code_lifetime(client: Client, config: Config) -> int:
     return config.lifetimes.code if client.profile is None else min(config.lifetimes.code, CODE_LIFETIME)
 
 
+def keeps_refresh_tokens(client: Client) -> bool:
+    """Section 5.3.2.1: refresh tokens are not rotated: a lost answer costs nothing, and a thief has not the client's key."""
+    return client.profile is not None
+
+
 def wants_dated_requests(client: Client) -> bool:
     """FAPI 2.0 Message Signing section 5.3.1: request objects have `nbf` and `exp`."""
     return client.profile == MESSAGE_SIGNING

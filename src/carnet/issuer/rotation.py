@@ -1,5 +1,8 @@
 """RFC 9700 section 4.14.2, RFC 6749 section 4.1.2: who wins an artifact, and what its second redemption means.
 
+A client with a FAPI profile keeps its refresh token, which is worth nothing without the client's key (`fapi.py`); everybody
+else's is rotated.
+
 A client that has lost an answer asks again. For ten seconds, and while nobody has used the successor, a client that
 authenticates, or has proved the key that the token is bound to, gets the very same successor again: the row of the spent
 token holds it, sealed under the token itself, so that the database alone yields nothing. Unbound public clients do not: a
@@ -9,6 +12,7 @@ the family.
 """
 
 from carnet.ambient import Instant
+from carnet.issuer import fapi
 from carnet.issuer.approval import Redemption
 from carnet.issuer.desk import Desk
 from carnet.issuer.issuing import Successor
@@ -34,6 +38,11 @@ async def settle(redemption: Redemption, successor: Successor | None, client: Cl
         InvalidGrantError: somebody else has spent it, or it was ended meanwhile.
     """
     artifact = redemption.artifact
+    if successor is not None and redemption.retryable and fapi.keeps_refresh_tokens(client):
+        until = successor.artifact.expires_at
+        if await desk.store.artifacts.renew(artifact, at=desk.ambient.now(), until=until):
+            return redemption.secret
+        # It was spent before the client had the profile, or has ended: that is said below.
     window = _window(redemption, client)
     outcome = await desk.store.artifacts.spend(
         artifact.kind,

@@ -81,13 +81,13 @@ def _check_redirect_uri(asked: Asked, document: CodeDocument) -> None:
 
 
 def _check_verifier(asked: Asked, document: CodeDocument) -> None:
-    """Rule O2: there is a verifier if, and only if, there was a challenge."""
+    """Rule O2, RFC 7636 section 4.6: there is a verifier if, and only if, there was a challenge."""
     if document.code_challenge is None:
         if asked.code_verifier is not None:
             raise _refusal("there is a verifier, and there was no challenge")
         return
     if asked.code_verifier is None:
-        raise InvalidRequestError("The parameter code_verifier is missing.")
+        raise InvalidGrantError("The parameter code_verifier is missing, without which the code is not valid.")
     if not pkce.proves(asked.code_verifier, document.code_challenge):
         raise _refusal("the verifier does not belong to the challenge")
 

@@ -169,6 +169,17 @@ class StoredArtifacts(Group):
         return Fresh(found)
 
     @writing
+    def renew(self, found: Artifact, *, at: Instant, until: Instant) -> Verb[bool]:
+        if not (yield from _hold(key_of(found), found)):
+            return False
+        renewed = yield Statement(
+            "UPDATE artifact SET created_at = ?, expires_at = ?"
+            " WHERE digest = ? AND kind = ? AND spent_at IS NULL AND expires_at > ? RETURNING 1",
+            (at, until, found.digest, found.kind, at),
+        )
+        return bool(renewed)
+
+    @writing
     def replay(
         self, kind: ArtifactKind, digest: Digest, *, at: Instant, window: int, per_hour: int
     ) -> Verb[bytes | None]:

@@ -205,6 +205,27 @@ class TestArtifacts:
         await rotate(store, "r2", "r3", at=NOW + 3602)
         assert await self._replay(store, "r2", at=NOW + 3602) == b"r3"
 
+    async def test_one_that_is_renewed_lives_longer_and_counts_as_made_then(self, store: Store) -> None:
+        await settle(store)
+        first = artifact("r0", expires_at=NOW + 60)
+        await store.artifacts.put(first)
+        assert await store.artifacts.renew(first, at=NOW + 59, until=NOW + 200)
+        found = await store.artifacts.get("refresh_token", digest("r0"), at=NOW + 199)
+        assert found == artifact("r0", created_at=NOW + 59, expires_at=NOW + 200)
+        assert not await store.artifacts.renew(first, at=NOW + 200, until=NOW + 300)
+        assert await rotate(store, "r0", "r1", at=NOW + 199) == Fresh(found)
+        assert not await store.artifacts.renew(found, at=NOW + 199, until=NOW + 300)
+
+    async def test_nothing_is_renewed_of_what_has_ended(self, store: Store) -> None:
+        await settle(store)
+        token, other = artifact("r0"), artifact("r9", family="f9")
+        await store.artifacts.put(token)
+        await store.artifacts.put(other)
+        await store.artifacts.revoke_family("f1", at=NOW)
+        assert not await store.artifacts.renew(token, at=NOW, until=NOW + 40 * DAY)
+        await store.sessions.end("s1", at=NOW)
+        assert not await store.artifacts.renew(other, at=NOW, until=NOW + 40 * DAY)
+
     async def test_a_family_ends_as_a_whole(self, store: Store) -> None:
         await settle(store)
         await store.artifacts.put(artifact("code", "code"))
