@@ -267,7 +267,7 @@ async def test_the_page_after_a_sign_out_shows_the_clients_pages_in_frames(issue
         assert (given["iss"], given["sid"]) == ([ISSUER], [sid])
     assert any(frame.startswith("https://other.example/out?x=1&") for frame in frames)
     policy = page.headers["content-security-policy"]
-    assert "frame-src https://app.example https://other.example;" in policy
+    assert "frame-src https:;" in policy
     assert "frame-ancestors 'none'" in policy
 
 

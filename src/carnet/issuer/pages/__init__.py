@@ -27,7 +27,6 @@ LANGUAGE_COOKIE = "carnet_language"
 _ASKED = "carnet.ui_locales"
 """Where an ASGI scope has the languages that the request itself asks for."""
 
-_SOURCE = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?\Z")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
 
 Text: TypeAlias = Callable[..., str]
@@ -123,7 +122,7 @@ class Pages:
             **context,
         )
         actions = " ".join(("'self'", *sorted({reach(url) for url in form_targets} - {""})))
-        framed = sorted({source_expression(url) for url in frames} - {""})
+        framed = sorted({reach(url) for url in frames} - {""})
         frame_sources = f"frame-src {' '.join(framed)}; " if framed else ""
         policy = (
             f"default-src 'none'; style-src 'self'; img-src 'self' data:; form-action {actions}; "
@@ -166,24 +165,13 @@ def _text(sentences: Catalogue) -> Text:
 
 
 def reach(url: str) -> str:
-    """CSP Level 3 section 6.4.1 (`form-action`): what a form's answer may redirect to by way of a redirect URI; empty: nothing.
+    """CSP Level 3 sections 6.1.5 and 6.4.1: what frames, and forms' answers, may show by way of an app's URL; empty: nothing.
 
-    Browsers hold every redirect against it that follows on the form, those of the app too, which may go on to another host of
-    its own. So its scheme is all that can be said (`http:` stands for https as well).
+    Browsers hold every redirect against it, those of the app too, which may go on to another host of its own. So its scheme is
+    all that can be said (`http:` stands for https as well).
     """
     scheme = urlsplit(url).scheme
     return f"{scheme}:" if _SCHEME.match(scheme) else ""
-
-
-def source_expression(url: str) -> str:
-    """CSP Level 3 section 2.3.1: the source expression of a frame's URL; empty if there is none, and then it is not allowed."""
-    parts = urlsplit(url)
-    if parts.scheme in {"http", "https"}:
-        origin = f"{parts.scheme}://{parts.netloc}"
-        if _SOURCE.match(origin):
-            return origin
-        return f"{parts.scheme}:" if parts.netloc.startswith("[") else ""  # the grammar knows no IPv6 address
-    return f"{parts.scheme}:" if _SCHEME.match(parts.scheme) else ""
 
 
 def _time(instant: Instant) -> datetime:
