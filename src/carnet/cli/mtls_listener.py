@@ -117,9 +117,8 @@ class MtlsListener:
         except (ConnectionError, TimeoutError, h11.ProtocolError) as error:
             log.debug("a connection ended: %s", error)
         except asyncio.CancelledError:
-            log.debug(
-                "a connection was ended"
-            )  # nobody waits for this task, and the streams would report it as a failure
+            # Nobody waits for this task, and the streams would report it as a failure.
+            log.debug("a connection was ended")
         finally:
             self._connections.discard(task)
             self._busy.discard(task)
