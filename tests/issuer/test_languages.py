@@ -8,6 +8,7 @@ from carnet.issuer.config import Config
 from carnet.issuer.definition import ScopeDefinition
 from carnet.issuer.definitions import define
 from carnet.issuer.pages.catalogues import LANGUAGES, MESSAGES, catalogue
+from carnet.issuer.registration import gathered
 from carnet.oauth.acr import TWO_FACTORS
 
 from .conftest import ISSUER, PASSWORD
@@ -281,6 +282,15 @@ async def test_a_name_that_people_cannot_read_is_refused_in_every_language(issue
     ):
         with pytest.raises(ClientError):
             await issuer.register(metadata=names)
+
+
+def test_a_name_in_another_language_stands_in_a_registration_as_all_that_a_client_says_of_itself():
+    """In `carnet.toml`, and in a file of the command."""
+    given = {"client_name": "Shop", "client_name#de": "Laden", "client_name#fr": None}
+    assert gathered(given, {"client_name#fr": "Magasin", "tos_uri": "https://shop.example/"}) == {
+        "client_name": "Shop",
+        "metadata": {"client_name#de": "Laden", "tos_uri": "https://shop.example/"},
+    }
 
 
 @pytest.mark.spec("RFC 6749", "5.2", "MUST NOT")
