@@ -27,6 +27,13 @@ def test_a_password_is_read_from_standard_input(carnet):
     assert "invitation" not in account
 
 
+def test_an_address_is_verified_where_somebody_says_so(carnet, ben):
+    assert ben["email_verified"] is False
+    assert carnet("user", "change", "ben@example.com", "--email-verified", "--json").json["email_verified"] is True
+    assert carnet("user", "change", "ben@example.com", "--no-email-verified", "--json").json["email_verified"] is False
+    assert carnet("user", "create", "eve@example.com", "--email-verified", "--json").json["email_verified"] is True
+
+
 def test_no_option_takes_a_password(carnet):
     done = carnet("user", "create", "ada@example.com", "--password", PASSWORD)
     assert done.status == 2

@@ -186,6 +186,22 @@ async def test_accounts_are_made_changed_and_deleted_and_the_trail_says_by_whom(
     ]
 
 
+@pytest.mark.spec("OpenID Connect Core", "5.1", "OPTIONAL")
+async def test_whether_an_address_is_verified_is_said_by_who_administers_and_another_address_is_not(issuer, api):
+    made = await api("POST", "/accounts", {"email": "eve@example.com", "email_verified": True})
+    assert made.json()["email_verified"] is True
+    place = made.headers["location"].removeprefix(API)
+    for change, verified in (
+        ({"email_verified": True}, True),
+        ({"name": "Eva"}, True),
+        ({"email": "eva@example.com"}, False),
+        ({"email": "eve@example.com", "email_verified": True}, True),
+        ({"email_verified": False}, False),
+    ):
+        assert (await api.good("PATCH", place, change, match="*"))["email_verified"] is verified
+    assert problem(await api("PATCH", place, {"email_verified": "yes"}, match="*")) == (422, "invalid")
+
+
 @pytest.mark.spec("RFC 9110", "13.1.1", "MUST")
 @pytest.mark.spec("RFC 6585", "3", "MUST")
 async def test_the_trail_says_by_which_app_somebody_administers(issuer):

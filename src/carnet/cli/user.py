@@ -3,7 +3,7 @@
 import getpass
 import json
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ def add(subparsers: Any) -> None:
 
     create = subcommand(commands, "create", _create, "make an account; prints a one-time link to choose a password")
     create.add_argument("email", metavar="EMAIL")
+    create.add_argument("--email-verified", action="store_true", help="you know that the address is the person's")
     create.add_argument("--name", metavar="N", help="the person's name")
     create.add_argument("--role", metavar="R", dest="roles", action="append", default=[], help="may be repeated")
     create.add_argument(
@@ -43,6 +44,9 @@ def add(subparsers: Any) -> None:
     change = subcommand(commands, "change", _amend, "change what is known of a person")
     _person(change)
     change.add_argument("--email", metavar="E", help="another email address, which counts as not verified")
+    change.add_argument(
+        "--email-verified", action=BooleanOptionalAction, help="whether you know that the address is the person's"
+    )
     change.add_argument("--name", metavar="N", help="the person's name; an empty one takes it away")
     change.add_argument(
         "--attribute",
@@ -80,7 +84,13 @@ def _create(arguments: Namespace) -> int:
     async def work(desk: "Desk") -> "tuple[Account, str | None]":
         with _refusals():
             account = await create(
-                desk, email=arguments.email, name=arguments.name, roles=arguments.roles, password=password, by=CLI
+                desk,
+                email=arguments.email,
+                email_verified=arguments.email_verified,
+                name=arguments.name,
+                roles=arguments.roles,
+                password=password,
+                by=CLI,
             )
             link = None if password is not None else await invite(desk, account.subject, by=CLI)
         return account, link
@@ -177,6 +187,7 @@ def _amend(arguments: Namespace) -> int:
         seen = await get(desk, subject)
         wanted = Amendment(
             email=UNSET if arguments.email is None else arguments.email,
+            email_verified=UNSET if arguments.email_verified is None else arguments.email_verified,
             name=UNSET if arguments.name is None else arguments.name,
             attributes=_attributes(arguments.attributes, seen) if arguments.attributes else UNSET,
         )

@@ -17,7 +17,9 @@ class Amendment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is to be changed; what is left out stays."""
 
     email: str | UnsetType = UNSET
-    """Another one counts as not verified."""
+    """Another one counts as not verified, unless that is said of it."""
+    email_verified: bool | UnsetType = UNSET
+    """Rule O7: an administrator says it, never the person."""
     name: str | UnsetType | None = UNSET
     attributes: dict[str, Attribute] | UnsetType = UNSET
     """All of them: one that is left out is taken away."""
@@ -35,8 +37,8 @@ async def amend(desk: Desk, subject: str, wanted: Amendment, *, by: Actor, seen:
     def alter(account: Account) -> Account:
         if seen is not None and _details(account) != _details(seen):
             raise StaleError("The account was changed since it was read.")
-        verified = account.email_verified and changes.get("email", account.email) == account.email
-        return replace(account, **changes, email_verified=verified)
+        same = changes.get("email", account.email) == account.email
+        return replace(account, **{"email_verified": account.email_verified and same} | changes)
 
     try:
         before, after = await change(desk, subject, alter)
@@ -52,6 +54,8 @@ def _checked(wanted: Amendment) -> dict[str, object]:
     changes: dict[str, object] = {}
     if isinstance(wanted.email, str):
         changes["email"] = checked_email(wanted.email)
+    if not isinstance(wanted.email_verified, UnsetType):
+        changes["email_verified"] = wanted.email_verified
     if not isinstance(wanted.name, UnsetType):
         changes["name"] = checked_name(wanted.name)
     if isinstance(wanted.attributes, Mapping):

@@ -38,6 +38,7 @@ async def create(
     desk: Desk,
     *,
     email: str,
+    email_verified: bool = False,
     name: str | None = None,
     roles: Iterable[str] = (),
     attributes: Mapping[str, Attribute] | None = None,
@@ -45,6 +46,8 @@ async def create(
     by: Actor,
 ) -> Account:
     """Make an account. Without a password nobody can sign in to it until it has been invited.
+
+    `email_verified`: whether whoever makes it knows that the address is the person's (rule O7).
 
     Raises:
         PersonError, WeakPasswordError, PasswordsBusyError.
@@ -54,7 +57,7 @@ async def create(
     if await desk.store.accounts.by_email(email) is not None:
         raise EmailTakenError
     hashed = await accepted_password(desk, password, email, name) if password is not None else None
-    return await add(desk, email, name, roles, hashed, by, attributes=known)
+    return await add(desk, email, name, roles, hashed, by, attributes=known, email_verified=email_verified)
 
 
 async def set_password(desk: Desk, subject: str, password: str, *, by: Actor) -> Account:
@@ -209,12 +212,14 @@ async def add(
     by: Actor,
     *,
     attributes: dict[str, Attribute] | None = None,
+    email_verified: bool = False,
 ) -> Account:
     """Store an account whose details have been checked. Raises EmailTakenError."""
     now = desk.ambient.now()
     account = Account(
         subject=fresh_name(desk.ambient),
         email=email,
+        email_verified=email_verified,
         name=name,
         roles=roles,
         attributes=attributes or {},

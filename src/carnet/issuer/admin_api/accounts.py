@@ -55,6 +55,7 @@ class AccountQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class NewAccount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     email: str
+    email_verified: bool = False
     name: str | None = None
     roles: tuple[str, ...] = ()
     attributes: dict[str, Attribute] = {}
@@ -147,6 +148,7 @@ async def create(asked: Asked) -> Account:
     account = await people.create(
         asked.desk,
         email=new.email,
+        email_verified=new.email_verified,
         name=new.name,
         roles=new.roles,
         attributes=new.attributes,
