@@ -173,9 +173,17 @@ async def test_a_signed_request_is_taken_once(bank):
 async def test_a_signed_request_is_signed_by_the_client(bank):
     await bank.refused(bank.request(key=SigningKey.generate("ES256", kid=KEY.kid)))
     await bank.refused(bank.request(key=SigningKey.from_secret(b"s" * 32, alg="HS256", kid=KEY.kid)))
-    await bank.refused(bank.request(typ="oauth-authz-req+jwt"))
+    await bank.refused(bank.request(typ="dpop+jwt"))
     await bank.refused("eyJhbGciOiJub25lIn0.e30.")
     await bank.refused("x")
+
+
+@pytest.mark.spec("RFC 7515", "4.1.9", "MUST")
+@pytest.mark.parametrize(
+    "typ", ["JWT", "oauth-authz-req+jwt", "OAuth-Authz-REQ+jwt", "application/oauth-authz-req+jwt"]
+)
+async def test_a_signed_request_may_have_the_type_of_request_objects_in_capitals_too(bank, typ):
+    assert (await bank.ask(bank.request(typ=typ))).status_code == 200
 
 
 @pytest.mark.spec("FAPI CIBA", "5.2.2", "MUST")

@@ -18,6 +18,7 @@ from carnet.jose.proof import verify_proof
 
 ISSUER, AUDIENCE, NOW = "https://issuer.example", "https://other.example", 1_800_000_000
 COMMON = {"iss": ISSUER, "aud": AUDIENCE, "iat": NOW, "exp": NOW + 300, "jti": "1"}
+REQUEST_TYPE = "oauth-authz-req+jwt"
 EVENT = "https://schemas.openid.net/secevent/risc/event-type/account-disabled"
 EVENTS = {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}
 
@@ -119,8 +120,10 @@ def test_clocks_may_not_differ_unless_it_is_said(profile, key, token_of):
 
 def test_the_kinds_have_names_of_their_own_and_types_that_only_claims_may_share():
     assert len({profile.name for profile in PROFILES}) == len(PROFILES)
-    distinct = [typ for profile in PROFILES for typ in profile.types if typ not in {"JWT", None}]
+    distinct = [typ for profile in PROFILES for typ in profile.types if typ not in {"JWT", None, REQUEST_TYPE}]
     assert len(set(distinct)) == len(distinct)
+    sharing = [profile for profile in PROFILES if REQUEST_TYPE in profile.types]
+    assert sharing == [REQUEST_OBJECT, BACKCHANNEL_REQUEST]
     assert {profile.name for profile in PROFILES if "JWT" in profile.types} == {
         ID_TOKEN.name,
         CLIENT_ASSERTION.name,
