@@ -151,8 +151,8 @@ BACKCHANNEL_REQUEST = Profile(
     forbidden=("sub", "events", "response_type", "redirect_uri"),
     single_use=True,
 )
-"""OpenID CIBA Core section 7.1.1, which gives it no `typ`, where some clients put RFC 9101's: that it has no `sub` sets it apart from
-whatever else is without one, and that it has no `response_type` from a request object."""
+"""OpenID CIBA Core section 7.1.1, which gives it no `typ`, where some clients put RFC 9101's: that it has no `sub` sets it apart
+from whatever else is without one, and that it has no `response_type` from a request object."""
 
 REVOCATIONS = Profile("revocations", ("revocations+jwt",), ("iat",))
 """A message of Carnet's revocation feed."""
