@@ -83,7 +83,7 @@ async def test_without_a_hint_the_person_is_asked(issuer, app):
     page = await end(issuer, client_id=app.client_id, post_logout_redirect_uri=AFTERWARDS, state="s")
     assert page.status_code == 200
     assert "The App" in page.text
-    assert "https://app.example" in page.headers["content-security-policy"]
+    assert "form-action 'self' https:;" in page.headers["content-security-policy"]
     assert await signed_in(app)
     answer = await issuer.submit("/end_session", issuer.fields(page))
     assert answer.headers["location"] == f"{AFTERWARDS}?state=s"
