@@ -38,7 +38,7 @@ async def test_the_page_says_who_asks_for_what(issuer, app):
     assert "Photo &lt;b&gt;Printer&lt;/b&gt;" in page.text
     assert "See your email address" in page.text
     assert "ann@example.com" in page.text
-    assert "https://app.example" in page.headers["content-security-policy"]
+    assert "form-action 'self' https:;" in page.headers["content-security-policy"]
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
 
 
