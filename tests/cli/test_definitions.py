@@ -90,12 +90,19 @@ def test_settings_that_define_nonsense_are_an_error(carnet, tmp_path, document, 
 def test_an_account_s_details_and_attributes_are_changed(carnet):
     carnet("user", "create", "ann@example.com", "--password-stdin", stdin=PASSWORD)
     options = ("--attribute", "department=law", "--attribute", "floor=3", "--attribute", 'teams=["a", "b"]')
+    options += ("--attribute", 'address={"locality": "Bonn"}', "--attribute", 'odd={"floor": 3}')
     changed = carnet("user", "change", "ann@example.com", "--name", "Ann", *options, "--json").json
     assert changed["name"] == "Ann"
-    assert changed["attributes"] == {"department": "law", "floor": 3, "teams": ["a", "b"]}
+    assert changed["attributes"] == {
+        "address": {"locality": "Bonn"},
+        "department": "law",
+        "floor": 3,
+        "odd": '{"floor": 3}',
+        "teams": ["a", "b"],
+    }
     less = carnet(
         "user", "change", "ann@example.com", "--attribute", "floor=", "--email", "anna@example.com", "--json"
     ).json
-    assert (less["email"], set(less["attributes"])) == ("anna@example.com", {"department", "teams"})
+    assert (less["email"], set(less["attributes"])) == ("anna@example.com", {"address", "department", "odd", "teams"})
     assert carnet("user", "change", "anna@example.com", "--attribute", "Floor=3").status == 2
     assert carnet("user", "change", "anna@example.com", "--attribute", "floor").status == 2

@@ -3,6 +3,8 @@
 import pytest
 
 from carnet.issuer.accounts import people
+from carnet.issuer.config import Config
+from carnet.issuer.definition import ClaimDefinition, Defined, ScopeDefinition
 
 pytestmark = pytest.mark.anyio
 
@@ -40,6 +42,25 @@ async def test_each_scope_value_shows_its_claims_and_no_others(issuer, app, scop
     assert set(answer.json()) == shown
     assert answer.json()["sub"] == issuer.accounts["ann@example.com"].subject
     assert answer.headers["cache-control"] == "no-store"
+
+
+ADDRESS = {"formatted": "1 Way\nBonn", "street_address": "1 Way", "locality": "Bonn", "country": "DE"}
+
+
+class TestWithAddresses:
+    @pytest.fixture
+    def config(self, tmp_path) -> Config:
+        scopes = (ScopeDefinition(name="address", claims=("address",)),)
+        define = Defined(scopes=scopes, claims=(ClaimDefinition(name="address", attribute="address"),))
+        return Config(issuer="http://127.0.0.1:8080", data=tmp_path, define=define)
+
+    @pytest.mark.spec("OpenID Connect Core", "5.1.1", "MUST")
+    async def test_an_address_is_an_object(self, issuer):
+        await issuer.person(attributes={"address": ADDRESS})
+        await issuer.sign_in()
+        app = await issuer.register(scope="openid address")
+        tokens = await app.tokens(scope="openid address")
+        assert (await app.userinfo(tokens["access_token"])).json()["address"] == ADDRESS
 
 
 async def test_what_is_shown_is_what_is_true_now(issuer, app):

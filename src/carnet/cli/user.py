@@ -210,13 +210,15 @@ def _attributes(given: list[str], account: "Account") -> "dict[str, Attribute]":
 
 
 def _value(text: str) -> "Attribute":
-    """A whole number, true, false or an array of texts where it is written so in JSON; else the text itself."""
+    """A whole number, true, false, an array or an object of texts where it is written so in JSON; else the text itself."""
     try:
         value = json.loads(text)
     except ValueError:
         return text
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return tuple(value)
+    if isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
+        return value
     return value if isinstance(value, str | int) else text
 
 

@@ -51,8 +51,22 @@ def checked_attributes(attributes: Mapping[str, Attribute]) -> dict[str, Attribu
     if len(attributes) > MAX_ATTRIBUTES:
         raise BadAttributeError
     for name, value in attributes.items():
-        texts = value if isinstance(value, tuple) else (value,) if isinstance(value, str) else ()
-        right = len(texts) <= 100 and all(len(text) <= 1000 and text.isprintable() for text in texts)
-        if not ATTRIBUTE.fullmatch(name) or not right or (isinstance(value, int) and abs(value) >= 2**53):
+        if not ATTRIBUTE.fullmatch(name) or not _right(value):
             raise BadAttributeError
     return dict(sorted(attributes.items()))
+
+
+def _right(value: Attribute) -> bool:
+    match value:
+        case int():
+            return abs(value) < 2**53
+        case str():
+            return _short([value])
+        case dict():  # an address may have several lines (OpenID Connect Core section 5.1.1)
+            return _short(text.replace("\n", "") for text in value.values()) and all(map(ATTRIBUTE.fullmatch, value))
+    return _short(value)
+
+
+def _short(texts: Iterable[str]) -> bool:
+    texts = list(texts)
+    return len(texts) <= 100 and all(len(text) <= 1000 and text.isprintable() for text in texts)

@@ -32,8 +32,10 @@ class Totp(Struct, frozen=True, kw_only=True):
         return f"Totp(enrolled_at={self.enrolled_at})"
 
 
-Attribute: TypeAlias = str | int | bool | tuple[str, ...]
-"""What a deployment knows of a person beyond the record's own members; claim definitions say who learns it."""
+Attribute: TypeAlias = str | int | bool | tuple[str, ...] | dict[str, str]
+"""What a deployment knows of a person beyond the record's own members; claim definitions say who learns it.
+
+An object is for the claim `address` (OpenID Connect Core section 5.1.1)."""
 
 
 class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):
