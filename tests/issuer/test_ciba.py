@@ -124,11 +124,13 @@ async def test_of_many_decisions_and_many_polls_one_counts(issuer, bank, monkeyp
     assert sorted(answer.status_code for answer in polls) == [200] + [400] * 7
 
 
+@pytest.mark.spec("OpenID CIBA Core", "11", "MUST")
 async def test_a_second_redemption_ends_what_the_first_has_bought(issuer, bank):
     asked = await ask(bank)
     await decide(issuer)
     tokens = (await poll(bank, asked)).json()
-    assert (await poll(bank, asked)).json()["error"] == "invalid_grant"
+    at_once = await bank.post(grant_type=GRANT_TYPE, auth_req_id=asked["auth_req_id"])
+    assert at_once.json()["error"] == "invalid_grant"
     assert (await bank.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
 
 

@@ -95,23 +95,17 @@ async def record(decided: Artifact, desk: Desk, *, of: str, address: str | None)
     )
 
 
-async def check_pace(about: Digest, desk: Desk) -> None:
-    """Count a poll.
-
-    Raises:
-        SlowDownError: the one before was less than `INTERVAL` seconds ago.
-    """
-    if await desk.store.throttle.hit(f"poll/{about.hex()}", at=desk.ambient.now(), window=INTERVAL) > 1:
-        raise SlowDownError(f"This asks more often than each {INTERVAL} seconds: wait 5 seconds longer.")
-
-
 async def authorized(about: Digest, secret: Opaque, desk: Desk) -> Authorization:
     """What was decided. A spent decision is proved like a fresh one: its second redemption ends the family, as with codes.
 
     Raises:
+        SlowDownError: this was asked less than `INTERVAL` seconds ago (for a spent one there is nothing to wait).
         AuthorizationPendingError: nobody has decided yet; AccessDeniedError: it was denied.
     """
-    found = await desk.store.artifacts.get("decision", _digest(about), at=desk.ambient.now())
+    now = desk.ambient.now()
+    found = await desk.store.artifacts.get("decision", _digest(about), at=now)
+    if not isinstance(found, Spent):
+        await _check_pace(about, desk, at=now)
     artifact = found.artifact if isinstance(found, Spent) else found
     if artifact is None or artifact.subject is None or artifact.family is None:
         raise AuthorizationPendingError("Nobody has decided yet.")
@@ -130,6 +124,11 @@ async def authorized(about: Digest, secret: Opaque, desk: Desk) -> Authorization
         ),
         redemption=Redemption(artifact=artifact, secret=secret),
     )
+
+
+async def _check_pace(about: Digest, desk: Desk, *, at: Instant) -> None:
+    if await desk.store.throttle.hit(f"poll/{about.hex()}", at=at, window=INTERVAL) > 1:
+        raise SlowDownError(f"This asks more often than each {INTERVAL} seconds: wait 5 seconds longer.")
 
 
 def _digest(about: Digest) -> Digest:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from carnet.ambient import lapsed
 from carnet.issuer import backchannel_requests
 from carnet.issuer.approval import Authorization
-from carnet.issuer.decisions import authorized, check_pace
+from carnet.issuer.decisions import authorized
 from carnet.issuer.desk import Desk
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.storage.ports import Spent
@@ -36,5 +36,4 @@ class Ciba:
             raise InvalidGrantError("The auth_req_id is not valid.", why="unknown, long expired, or another client's")
         if lapsed(backchannel_requests.read(artifact).expires_at, at=desk.ambient.now()):
             raise ExpiredTokenError("The request has expired: make a new one.")
-        await check_pace(digest, desk)
         return await authorized(digest, asked.auth_req_id, desk)

@@ -6,7 +6,7 @@ import msgspec
 
 from carnet.ambient import lapsed
 from carnet.issuer.approval import Authorization
-from carnet.issuer.decisions import authorized, check_pace
+from carnet.issuer.decisions import authorized
 from carnet.issuer.desk import Desk
 from carnet.issuer.device_codes import DeviceRequest
 from carnet.issuer.opaque import Opaque
@@ -37,5 +37,4 @@ class DeviceCode:
         request = msgspec.msgpack.decode(waiting.document, type=DeviceRequest)
         if lapsed(request.expires_at, at=desk.ambient.now()):
             raise ExpiredTokenError("The device code has expired: ask for a new one.")
-        await check_pace(digest, desk)
         return await authorized(digest, asked.device_code, desk)
