@@ -88,7 +88,9 @@ def test_python_3_11_is_taken_before_a_newer_one(bare, tmp_path):
     assert (tmp_path / "called").read_text() == "-m venv venv\n"
 
 
-@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.iterdir() if path.is_file() and not path.suffix))
+@pytest.mark.parametrize(
+    "script", sorted(path.name for path in SCRIPTS.iterdir() if path.is_file() and not path.suffix)
+)
 def test_scripts_are_executable_and_stop_at_the_first_mistake(script):
     path = SCRIPTS / script
     assert os.access(path, os.X_OK)

@@ -15,7 +15,7 @@ from carnet.demo import parts
 from carnet.testing.ports import free_base_port
 from carnet.testing.running import running_demo
 
-PATIENCE = 20
+PATIENCE = 30
 
 
 def gone(pids) -> bool:

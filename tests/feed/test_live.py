@@ -20,6 +20,7 @@ from carnet.issuer.config import Config
 from carnet.issuer.storage import open_store
 from carnet.oauth import pkce
 from carnet.testing.http_browser import HttpBrowser
+from carnet.testing.programs import PATIENCE
 from carnet.testing.running import running_issuer, running_relay
 
 pytestmark = pytest.mark.anyio
@@ -98,9 +99,9 @@ class Guarded:
             return error.refused.code
         return None
 
-    async def until(self, token, refusal, *, within=10.0):
+    async def until(self, token, refusal):
         """Wait until a token is answered so; how long that takes is measured by benchmarks/feed/latency.py."""
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(PATIENCE):
             while await self.refusal(token) != refusal:
                 await asyncio.sleep(0.005)
 
@@ -219,7 +220,7 @@ async def test_behind_a_network_that_fails_the_bound_holds_and_nothing_is_lost(l
         network.set(mode, hanging_up=mode != "hold")
         await live.sign_out(email)
         if mode != "hold":
-            await asyncio.wait_for(network.tried.wait(), 10)
+            await asyncio.wait_for(network.tried.wait(), PATIENCE)
         assert await guard.refusal(other) is None, "within the bound it goes on"
         guard.ahead += 31
         assert await guard.refusal(token) in {"feed_stale", "revoked"}

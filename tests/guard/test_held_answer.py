@@ -21,6 +21,7 @@ from carnet.guard.held_answer import CutError
 from carnet.guard.held_socket import PAUSE
 from carnet.testing import Clock
 from carnet.testing.issuer import FakeIssuer
+from carnet.testing.programs import PATIENCE
 
 from .conftest import ENDS
 
@@ -84,7 +85,7 @@ class Server:
         return self.heard[-1]["type"] == "http.response.body" and not self.heard[-1].get("more_body", False)
 
     async def until(self, pieces: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while len(self.body) < pieces:
                 await asyncio.sleep(0)
 
@@ -189,7 +190,7 @@ async def test_an_event_stream_ends_when_its_token_is_refused(issuer, clock, app
         ENDS[end](issuer, clock)
         if not silent:
             saying.queue.put_nowait(b"a secret")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not server.whole:
                 await asyncio.sleep(0)
         if silent:  # it may notice with its next piece only

@@ -15,6 +15,7 @@ from carnet.issuer.clients import ClientError
 from carnet.issuer.logout_notices import EVENT, PAUSES, tell
 from carnet.jose import JoseError
 from carnet.jose.profiles import LOGOUT_TOKEN
+from carnet.testing.programs import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +81,7 @@ async def everyone_told(issuer) -> None:
 
 async def until(condition) -> None:
     """Let the issuer go on with its own round until something is so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not await condition():
             await asyncio.sleep(0)
 

@@ -15,6 +15,7 @@ from carnet.jose import KeySet, SigningKey
 from carnet.jose.strict_json import encode_object
 from carnet.relay import SNAPSHOT_AGE, Relay, create_relay_app
 from carnet.testing import Clock
+from carnet.testing.programs import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +98,7 @@ class Carried:
 
     async def until(self, sequence):
         """Wait until the relay has passed on that many entries."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while self.relay.channel.newest is None or self.relay.channel.newest.message.sequence != sequence:
                 await asyncio.sleep(0)
 
@@ -155,7 +156,7 @@ async def test_a_snapshot_that_is_ahead_of_the_messages_is_given_once_they_have_
     held, source.streams = source.streams, []
     token = source.say("s1")
     asking = asyncio.ensure_future(carried.http.get("/revocations/snapshot"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while len(source.snapshots) < 2:
             await asyncio.sleep(0)
     assert not asking.done()
@@ -176,7 +177,7 @@ async def test_when_its_own_snapshot_does_not_join_on_any_more_it_takes_a_new_on
     source.stream = "two"
     source.entries = []
     source.say("s9")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while carried.relay.channel.newest.message.stream != "two":
             await asyncio.sleep(0)
     assert (await carried.step()).status_code == 410
@@ -198,7 +199,7 @@ async def test_a_gap_before_it_is_a_gap_behind_it(source, carried):
 async def test_what_the_issuer_did_not_sign_is_not_passed_on(source, carried):
     honest, source.signing = source.signing, SigningKey.generate("ES256", kid=source.signing.kid)
     forged = source.say("s1")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while carried.relay._machine.last_failure is None:
             await asyncio.sleep(0)
     source.signing = honest
@@ -286,7 +287,7 @@ async def test_it_acknowledges_a_key_when_all_that_listen_to_it_hold_it(source, 
     with relay.channel.roster.entered(Listener(introduction, "one", 0, since=0, told_at=0, polls=False)):
         source.clock.advance(10)
         source.say()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while len(source.streams) < 2:
                 await asyncio.sleep(0)
         place = source.asked[-1]

@@ -11,6 +11,7 @@ import pytest
 from carnet.guard.browser.proxy import Upstream
 from carnet.guard.metadata import MetadataError
 from carnet.testing import Clock
+from carnet.testing.programs import PATIENCE
 
 from .conftest import Browser, Provider, build
 
@@ -268,7 +269,7 @@ async def test_the_answer_streams(provider: Provider, clock: Clock) -> None:
         browser = Browser(app)
         await browser.sign_in(provider)
         received = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             async for message in _asked(app, browser, "/api/x"):
                 if message.get("body"):
                     received.append(message["body"])
