@@ -12,8 +12,11 @@ from msgspec.structs import replace
 
 from carnet.issuer.accounts import people
 from carnet.issuer.clients import ClientError
+from carnet.issuer.envelope import ENCS
 from carnet.issuer.logout_notices import EVENT, PAUSES, tell
 from carnet.jose import JoseError
+from carnet.jose.encryption_keys import DecryptionKey
+from carnet.jose.nested_jwt import decrypt_then_verify
 from carnet.jose.profiles import LOGOUT_TOKEN
 from carnet.testing.programs import PATIENCE
 
@@ -105,6 +108,45 @@ async def test_a_client_is_told_that_the_session_has_ended(issuer, app, listener
     assert said["exp"] - said["iat"] <= 120
     await everyone_told(issuer)
     assert listener.silent
+
+
+@pytest.mark.spec("OpenID Connect Back-Channel Logout", "2.6", "MUST")
+async def test_a_logout_token_is_signed_and_encrypted_as_the_clients_id_tokens_are(issuer, listener):
+    await issuer.sign_in()
+    key = DecryptionKey.generate("ECDH-ES", kid="mine")
+    app = await issuer.register(
+        backchannel_logout_uri=listener.url,
+        jwks={"keys": [key.public().to_jwk()]},
+        id_token_signed_response_alg="RS256",
+        id_token_encrypted_response_alg="ECDH-ES",
+    )
+    await app.tokens()
+    await sign_out(issuer)
+    verifier = LOGOUT_TOKEN.verifier(
+        keys=await issuer.desk.keyring.key_set(), algorithms=("RS256",), issuer=ISSUER, audience=app.client_id
+    )
+    said = decrypt_then_verify(
+        await listener.token(), [key], enc=ENCS[:1], verifier=verifier, at=issuer.clock.ambient.now()
+    )
+    assert said.claims["events"] == {EVENT: {}}
+
+
+async def test_a_client_without_a_key_is_told_when_it_has_one(issuer, listener):
+    await issuer.sign_in()
+    key = DecryptionKey.generate("ECDH-ES", kid="mine")
+    app = await issuer.register(
+        backchannel_logout_uri=listener.url, jwks_uri="http://127.0.0.1:1/jwks", id_token_signed_response_alg="RS256"
+    )
+    await app.tokens(scope="openid")
+    keyless = replace(app.registered.client, id_token_encrypted_response_alg="ECDH-ES")
+    await issuer.desk.store.clients.replace(app.registered.client, keyless)
+    await sign_out(issuer)
+    await everyone_told(issuer)
+    assert listener.silent
+    found = replace(keyless, jwks={"keys": [key.public().to_jwk()]}, jwks_uri=None)
+    await issuer.desk.store.clients.replace(keyless, found)
+    issuer.clock.advance(PAUSES[0])
+    assert len((await listener.token()).split(".")) == 5
 
 
 @pytest.mark.spec("OpenID Connect Back-Channel Logout", "2.4", "REQUIRED")

@@ -11,11 +11,12 @@ from urllib.parse import urlencode
 
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import EgressError
+from carnet.issuer.envelope import envelope
 from carnet.issuer.opaque import fresh_name
 from carnet.issuer.pairwise import sid_for, subject_for
 from carnet.issuer.storage.records import Client, Event, Participant
-from carnet.jose import sign_jwt
 from carnet.jose.profiles import LOGOUT_TOKEN
+from carnet.oauth.errors import OAuthError
 
 PAUSES: Final = (10, 60, 600, 3_600, 21_600)
 """Seconds after which a client that could not be told is tried again; after the last try it is given up."""
@@ -53,7 +54,12 @@ async def _tell(participant: Participant, desk: Desk) -> None:
     if client is None or client.backchannel_logout_uri is None:
         await desk.store.participants.leave(participant)
         return
-    failure = await _send(client.backchannel_logout_uri, await _logout_token(participant, client, desk), desk)
+    try:
+        token = await _logout_token(participant, client, desk)
+    except OAuthError as error:
+        failure: str | None = str(error)
+    else:
+        failure = await _send(client.backchannel_logout_uri, token, desk)
     if failure is None:
         await desk.store.participants.leave(participant)
         return
@@ -86,7 +92,11 @@ async def _send(url: str, logout_token: str, desk: Desk) -> str | None:
 
 
 async def _logout_token(participant: Participant, client: Client, desk: Desk) -> str:
-    """Section 2.4."""
+    """Section 2.4: signed, and encrypted where the client wants that, as its ID tokens are.
+
+    Raises:
+        OAuthError: there is no key to encrypt it to.
+    """
     now = desk.ambient.now()
     claims = {
         "iss": desk.config.issuer,
@@ -98,4 +108,4 @@ async def _logout_token(participant: Participant, client: Client, desk: Desk) ->
         "events": {EVENT: {}},
         "sid": sid_for(client, participant.told, desk),
     }
-    return sign_jwt(claims, await desk.keyring.signing_key(), typ=str(LOGOUT_TOKEN.types[0]))
+    return (await envelope("id_token", client, desk)).close(claims, typ=str(LOGOUT_TOKEN.types[0]))
