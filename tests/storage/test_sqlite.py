@@ -11,7 +11,7 @@ import pytest
 from carnet.ambient import SYSTEM
 from carnet.issuer.config import Config
 from carnet.issuer.storage import open_store, sqlite
-from carnet.issuer.storage.ports import AlreadyExistsError, Fresh, StorageError
+from carnet.issuer.storage.ports import AlreadyExistsError, Fresh, StaleError, StorageError
 from carnet.issuer.storage.statements import Statement, Undo
 from carnet.testing.storage.samples import NOW, account, artifact, lives, ownerless, rotate, settle
 
@@ -124,6 +124,29 @@ async def test_a_verb_can_undo_what_it_did_and_answer(store):
 
     assert await store._engine.write(undone) == "answer"
     assert await store.clients.get("x") is None
+
+
+async def test_a_verb_that_is_run_again_after_a_commit_failed_is_answered_by_its_last_run(store, writer):
+    denied = iter([sqlite3.SQLITE_DENY])
+
+    def refuse_one_commit(action, what, *_):
+        commits = action == sqlite3.SQLITE_TRANSACTION and what == "COMMIT"
+        return next(denied, sqlite3.SQLITE_OK) if commits else sqlite3.SQLITE_OK
+
+    runs = []
+
+    def stale_until_it_is_alone():
+        runs.append(None)
+        if len(runs) < 3:
+            raise StaleError("It was changed.")
+        yield Statement("INSERT INTO client (client_id, document) VALUES ('x', x'00')")
+        return "stored"
+
+    writer.set_authorizer(refuse_one_commit)
+    answers = await asyncio.gather(
+        store.throttle.hit("ada", at=NOW, window=60), store._engine.write(stale_until_it_is_alone)
+    )
+    assert answers == [1, "stored"]
 
 
 async def test_a_caller_that_goes_away_does_not_stop_the_writer(store):

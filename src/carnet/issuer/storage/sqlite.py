@@ -241,7 +241,7 @@ class _Writer:
         """False: one of them raised, and nothing was done."""
         try:
             for job in group:
-                job.answer = _drive(self._connection, job.verb(), writing=True)
+                job.answer, job.error = _drive(self._connection, job.verb(), writing=True), None
         except Exception:  # noqa: BLE001 - it is raised again where it is known whose it is
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
