@@ -128,6 +128,11 @@ class _Job(Generic[T]):
         self.answer: T | None = None
         self.error: Exception | None = None
 
+    def fail(self, error: sqlite3.Error | None) -> None:
+        """What happened to its transaction; None: it is committed, and what the verb itself has answered or raised stands."""
+        if error is not None:
+            self.answer, self.error = None, _failure(error)
+
     def resolve(self) -> None:
         if self.future.done():
             return
@@ -174,27 +179,40 @@ class _Writer:
         self._turn.close()
 
     async def _commit_what_waits(self) -> None:
+        """As one transaction; if that fails as a whole, each on its own, so that one cannot spoil the others."""
         while self._waiting:
+            error = await self._begin()
+            # Whatever has come while others had their turn goes along.
             group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _GROUP))]
-            await self._commit(group)
+            if error is None:
+                error = await self._write(group)
+            if error is not None and len(group) > 1 and not _busy(error):
+                for job in group:
+                    job.fail(await self._begin() or await self._write([job]))
+            else:
+                for job in group:
+                    job.fail(error)
             for job in group:
                 job.resolve()
 
-    async def _commit(self, group: list[_Job[Any]]) -> None:
-        """Run a group as one transaction; if that fails as a whole, each on its own, so that one cannot spoil the others."""
-        error = await self._attempt(group)
-        if error is None:
-            return
-        if len(group) > 1 and not _busy(error):
-            for job in group:
-                await self._commit([job])
-            return
-        for job in group:
-            job.answer, job.error = None, _failure(error)
-
-    async def _attempt(self, group: list[_Job[Any]]) -> sqlite3.Error | None:
+    async def _begin(self) -> sqlite3.Error | None:
         try:
-            await self._begin()
+            if not await self._turn.take(_BUSY_SECONDS):
+                raise _LockedError("database is locked")
+            try:
+                self._connection.execute(_BEGIN)
+            except sqlite3.Error as error:
+                if not _busy(error):
+                    raise
+                await self._apart(self._begin_patiently)
+        except sqlite3.Error as error:
+            self._turn.give()
+            return error
+        return None
+
+    async def _write(self, group: list[_Job[Any]]) -> sqlite3.Error | None:
+        """End what has begun."""
+        try:
             if any(job.long for job in group):
                 await self._apart(self._run, group)
             else:
@@ -203,17 +221,9 @@ class _Writer:
         except sqlite3.Error as error:
             await self._apart(self._roll_back)
             return error
+        finally:
+            self._turn.give()  # it was, unless something went wrong
         return None
-
-    async def _begin(self) -> None:
-        if not await self._turn.take(_BUSY_SECONDS):
-            raise _LockedError("database is locked")
-        try:
-            self._connection.execute(_BEGIN)
-        except sqlite3.Error as error:
-            if not _busy(error):
-                raise
-            await self._apart(self._begin_patiently)
 
     def _begin_patiently(self) -> None:
         """A program that knows nothing of turns writes: wait for it."""
@@ -276,8 +286,6 @@ class _Writer:
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
             self._end("ROLLBACK")
-        else:
-            self._turn.give()
 
 
 class SqliteEngine:
