@@ -220,6 +220,27 @@ async def test_a_write_that_waited_too_long_is_refused_and_nothing_was_changed(s
     await store.accounts.add(account())
 
 
+async def test_a_program_that_comes_between_while_a_group_is_run_anew_is_waited_for(store, writer, other_process):
+    loop, begun = asyncio.get_running_loop(), []
+
+    def come_between(statement):
+        if statement == "BEGIN IMMEDIATE":
+            begun.append(statement)
+            if len(begun) == 2:
+                other_process.execute(statement)
+                loop.call_soon(other_process.execute, "COMMIT")
+
+    def undone():
+        yield Statement("INSERT INTO client (client_id, document) VALUES ('x', x'00')")
+        raise Undo("undone")
+
+    writer.set_trace_callback(come_between)
+    answers = await asyncio.gather(store.throttle.hit("ada", at=NOW, window=60), store._engine.write(undone))
+    writer.set_trace_callback(None)
+    assert answers == [1, "undone"]
+    assert len(begun) == 3, "it was tried once, and then waited for"
+
+
 async def test_a_read_that_finds_the_file_locked_waits_elsewhere(store, data):
     await store.accounts.add(account())
     reader = store._engine._reader

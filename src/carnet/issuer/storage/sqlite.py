@@ -214,9 +214,12 @@ class _Writer:
         """End what has begun."""
         try:
             if any(job.long for job in group):
-                await self._apart(self._run, group)
-            else:
-                self._run(group)
+                await self._apart(self._run_each, group)
+            elif not self._run_together(group):
+                error = await self._begin()
+                if error is not None:
+                    return error
+                self._run_each(group)
             await self._apart(self._end, "COMMIT")
         except sqlite3.Error as error:
             await self._apart(self._roll_back)
@@ -241,21 +244,21 @@ class _Writer:
                 await asyncio.wait([running])
         running.result()
 
-    def _run(self, group: list[_Job[Any]]) -> None:
-        """Verbs that undo what they did are rare: only a group with one of them is run anew, each verb in a savepoint."""
-        if any(job.long for job in group) or not self._run_together(group):
-            for job in group:
-                self._savepoint(job)
+    def _run_each(self, group: list[_Job[Any]]) -> None:
+        for job in group:
+            self._savepoint(job)
 
     def _run_together(self, group: list[_Job[Any]]) -> bool:
-        """False: one of them raised, and nothing was done."""
+        """False: one of them raised, and nothing was done: the transaction has ended.
+
+        Verbs that undo what they did are rare: only a group with one of them is run anew, each verb in a savepoint.
+        """
         try:
             for job in group:
                 job.answer, job.error = _drive(self._connection, job.verb(), writing=True), None
         except Exception:  # noqa: BLE001 - it is raised again where it is known whose it is
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            self._connection.execute(_BEGIN)
             return False
         return True
 
