@@ -15,10 +15,16 @@ LOOK_AGAIN = 86_400
 """Seconds after which a client that nobody has registered is looked at: whether anything hangs on it (`sweeping.py`)."""
 
 _CLIENT = msgspec.json.Decoder(Client)
+_KEPT = 4_096
+"""Bytes of the longest document of a client that is kept in memory: whoever registers many fills it with short ones alone."""
+
+
+def _read(document: bytes) -> Client:
+    return _remembered(document) if len(document) <= _KEPT else _CLIENT.decode(document)
 
 
 @lru_cache(maxsize=1024)
-def _read(document: bytes) -> Client:
+def _remembered(document: bytes) -> Client:
     """Requests name the same few clients again and again: what has not changed is not decoded again."""
     return _CLIENT.decode(document)
 
