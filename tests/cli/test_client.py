@@ -81,6 +81,15 @@ def test_a_client_with_keys_has_no_secret(carnet, tmp_path):
     assert "public" not in carnet("client", "list").out
 
 
+def test_how_id_tokens_are_signed_is_one_option(carnet):
+    made = carnet(
+        "client", "create", "Old", "--redirect-uri", "https://app.example/", "--id-token-alg", "RS256", "--json"
+    )
+    assert made.json["id_token_signed_response_alg"] == "RS256"
+    done = carnet("client", "create", "Old", "--redirect-uri", "https://app.example/", "--id-token-alg", "none")
+    assert (done.status, "id_token_signed_response_alg is one of" in done.err) == (2, True)
+
+
 def test_a_profile_is_one_option(carnet):
     made = carnet(
         "client", "create", "Bank", "--profile", "fapi2", "--jwks", "https://bank.example/jwks", "--json"

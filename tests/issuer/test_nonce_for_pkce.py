@@ -45,7 +45,7 @@ async def test_there_is_a_verifier_if_and_only_if_there_was_a_challenge(app):
     assert (await app.redeem(without, code_verifier="")).status_code == 200
     with_challenge = await app.code()
     dropped = await app.redeem(with_challenge, code_verifier="")
-    assert (dropped.status_code, dropped.json()["error"]) == (400, "invalid_request")
+    assert (dropped.status_code, dropped.json()["error"]) == (400, "invalid_grant")
     assert (await app.redeem(with_challenge)).status_code == 200
 
 

@@ -14,7 +14,10 @@ from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.registration import PER_HOUR, asked_client, counted, initial_token
 from carnet.jose import SigningKey
+from carnet.jose.header import parse_header
 from carnet.oauth.errors import InvalidClientMetadataError, OAuthError
+
+from .conftest import App, fields
 
 pytestmark = pytest.mark.anyio
 
@@ -82,6 +85,18 @@ async def test_a_client_registers_its_name_in_several_languages(issuer, token):
         assert (refused.status_code, refused.json()["error"]) == (400, "invalid_client_metadata"), wrong
 
 
+@pytest.mark.spec("OpenID Connect Registration", "2", "OPTIONAL")
+async def test_a_client_that_does_not_say_how_its_id_tokens_are_signed_counts_on_rs256(issuer, token):
+    await issuer.sign_in()
+    client = await registered(issuer, token, token_endpoint_auth_method="none")
+    app = App(issuer, Registered(await issuer.desk.store.clients.get(client["client_id"]), None), CALLBACK)
+    page = await issuer.follow(await app.authorize(scope="openid"))
+    allowed = await issuer.submit("/consent", fields(page) | {"decision": "allow"})
+    tokens = (await app.redeem(app.query(await issuer.follow(allowed))["code"])).json()
+    alg = [parse_header(tokens[name].partition(".")[0].encode())["alg"] for name in ("id_token", "access_token")]
+    assert alg == ["RS256", "ES256"]
+
+
 @pytest.mark.spec("RFC 7591", "3.2.1", "REQUIRED")
 async def test_a_client_that_brings_a_token_is_registered_and_told_all(issuer, token):
     answer = await ask(issuer, token, grant_types=["authorization_code", "refresh_token"], scope="openid email")
@@ -100,7 +115,7 @@ async def test_a_client_that_brings_a_token_is_registered_and_told_all(issuer, t
         ("response_types", ["code"]),
         ("token_endpoint_auth_method", "client_secret_basic"),
         ("scope", "openid email"),
-        ("id_token_signed_response_alg", "ES256"),
+        ("id_token_signed_response_alg", "RS256"),
         ("subject_type", "public"),
     ):
         assert client[name] == value, name

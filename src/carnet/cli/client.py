@@ -90,6 +90,11 @@ def add(subparsers: Any) -> None:
         help="it may send a nonce in the place of PKCE, as older OpenID clients do",
     )
     create.add_argument(
+        "--id-token-alg",
+        metavar="ALG",
+        help="with which its ID tokens are signed; RS256 for libraries that take no other (default: the issuer's)",
+    )
+    create.add_argument(
         "--pairwise", action="store_true", help="it is told subjects that no client of another host is told"
     )
     create.add_argument(
@@ -196,6 +201,7 @@ def _create(arguments: Namespace) -> int:
         authorization_details_types=tuple(arguments.authorization_details_types),
         roles=tuple(arguments.roles),
         subject_type="pairwise" if arguments.pairwise else "public",
+        id_token_signed_response_alg=arguments.id_token_alg,
         sector_identifier_uri=arguments.sector_identifier_uri,
         first_party=arguments.first_party,
         access_token_lifetime=arguments.access_token_lifetime,

@@ -218,9 +218,8 @@ def asked_client(
         own_names = tagged(given) if "client_name" in statement.asserted else {}
         given = {name: value for name, value in given.items() if name not in own_names} | statement.asserted
     _check_fixed(given)
-    own: dict[str, Any] = {"grant_types": ("authorization_code",)} | {
-        name: given[name] for name in OWN if name in given
-    }
+    profile = policy.profile if before is None else before.profile
+    own = _defaults(profile) | {name: given[name] for name in OWN if name in given}
     try:
         about = msgspec.convert(given, About)
         asked = msgspec.convert({"client_name": _nameless(own)} | own, Registration)
@@ -247,7 +246,7 @@ def asked_client(
         scope=_clamped(asked.scope, allowed),
         metadata=described,
         **{name: True for name in DEMANDS if name in policy.demands or (before is not None and getattr(before, name))},
-        profile=policy.profile if before is None else before.profile,
+        profile=profile,
         pkce=policy.pkce,
         audiences=policy.audiences,
         require_resource=len(policy.audiences) > 1,
@@ -257,6 +256,12 @@ def asked_client(
         return prepared(desk, clamped)
     except ClientError as error:
         raise InvalidClientMetadataError(str(error)) from None
+
+
+def _defaults(profile: str | None) -> dict[str, Any]:
+    """RFC 7591 and OpenID Connect Registration, section 2: what a client counts on without saying it; RS256 is no profile's."""
+    signing = {"id_token_signed_response_alg": "RS256"} if profile is None else {}
+    return {"grant_types": ("authorization_code",)} | signing
 
 
 def _nameless(own: dict[str, Any]) -> str:
