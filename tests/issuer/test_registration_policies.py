@@ -169,6 +169,14 @@ async def test_a_token_is_good_for_as_many_clients_as_it_says(issuer):
     assert refused(await ask(issuer, given), "invalid_token", 401)
 
 
+async def test_a_token_is_listed_until_as_many_clients_have_registered(issuer):
+    given = await made(issuer, RegistrationPolicy(uses=2))
+    listed = issuer.desk.store.artifacts.ownerless
+    for left in (1, 0):
+        assert (await ask(issuer, given)).status_code == 201
+        assert len(await listed("registration_token", at=issuer.clock.now())) == left
+
+
 @pytest.mark.parametrize(
     "policy",
     [

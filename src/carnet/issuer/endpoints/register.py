@@ -133,7 +133,10 @@ async def _spend(token: Artifact | None, statement: SoftwareStatement | None, de
     await _count(registration.counted(token.digest), desk)
     if uses is not None:
         key = f"{registration.counted(token.digest)}/all"
-        if await desk.store.throttle.hit(key, at=now, window=token.expires_at - now) > uses:
+        used = await desk.store.throttle.hit(key, at=now, window=token.expires_at - now)
+        if used >= uses:  # nobody can register with it any more, and no list has it
+            await desk.store.artifacts.spend(token.kind, token.digest, at=now)
+        if used > uses:
             raise InvalidTokenError("The token for registration has been used up.")
 
 
