@@ -52,6 +52,15 @@ async def test_userinfo_is_read_by_the_scripts_of_the_tokens_own_client(issuer, 
     assert readable(await app.userinfo(token, Origin=ELSEWHERE)) is None
 
 
+@pytest.mark.spec("RFC 6750", "3", "MUST")
+@pytest.mark.parametrize("authorization", [None, "Bearer expired", "DPoP expired"])
+async def test_a_script_learns_that_its_token_is_not_good_any_more(issuer, authorization):
+    headers = {"Origin": HOME} | ({} if authorization is None else {"Authorization": authorization})
+    answer = await issuer.direct.get("/userinfo", headers=headers)
+    assert (answer.status_code, readable(answer)) == (401, HOME)
+    assert "WWW-Authenticate" in answer.headers["access-control-expose-headers"]
+
+
 async def test_an_app_revokes_its_tokens_from_a_script(issuer, app):
     assert readable(await ask(issuer, app, HOME, "/revoke", token="x")) == HOME
 

@@ -12,6 +12,7 @@ _ALLOWED_HEADERS = "Authorization, Content-Type, DPoP"
 _EXPOSED_HEADERS = "WWW-Authenticate, DPoP-Nonce"
 _PREFLIGHT_LIFETIME = 600
 _CLIENT = "carnet.client"
+_CHALLENGED = "carnet.challenged"
 
 
 def preflight(request: Request, methods: tuple[str, ...]) -> Response:
@@ -31,6 +32,11 @@ def speaks_for(request: Request, client: Client | None) -> None:
     request.scope[_CLIENT] = client
 
 
+def challenges(request: Request) -> None:
+    """Note that the answer is a challenge for want of a good token, whose client nobody can tell: all scripts may read it."""
+    request.scope[_CHALLENGED] = True
+
+
 def allow(request: Request, response: Response, policy: Cors) -> None:
     """Let scripts read the answer: everybody's if it is public; those of the request's client if it has that origin.
 
@@ -43,10 +49,7 @@ def allow(request: Request, response: Response, policy: Cors) -> None:
         headers.append("Vary", "Origin")
         asking = request.headers.get("origin")
         client: Client | None = request.scope.get(_CLIENT)
-        if (
-            asking is not None
-            and client is not None
-            and asking in {origin(uri) for uri in client.redirect_uris} - {None}
-        ):
+        homes = set() if client is None else {origin(uri) for uri in client.redirect_uris}
+        if asking is not None and (asking in homes or (client is None and _CHALLENGED in request.scope)):
             headers["Access-Control-Allow-Origin"] = str(asking)
             headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS

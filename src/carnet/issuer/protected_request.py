@@ -36,6 +36,7 @@ async def answer_to_token(
     """
     if len(authorizations) > 1:
         raise TokenMisplacedError("The request has more than one access token.")
+    cors.challenges(request)
     if not authorizations or authorizations[0].partition(" ")[0].lower() not in _SCHEMES:
         return token_wanted(desk.config, resource)
     bound = dpop_token(authorizations[0])
