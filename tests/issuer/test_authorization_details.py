@@ -6,6 +6,7 @@ import pytest
 
 from carnet.issuer.clients import ClientError
 from carnet.issuer.config import Config
+from carnet.issuer.endpoints.consent import written_details
 from carnet.issuer.grants.ciba import GRANT_TYPE as CIBA
 from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 
@@ -137,6 +138,33 @@ async def test_a_type_that_is_taken_away_is_gone_from_the_next_token(issuer, app
     client = app.registered.client
     await change(issuer.desk, client, replace(client, authorization_details_types=("file",)), actor="test")
     assert (await app.refresh(tokens["refresh_token"])).json()["authorization_details"] == [FILE]
+
+
+@pytest.mark.spec("RFC 9396", "7.1", "SHOULD")
+def test_what_stands_inside_of_a_member_is_written_out_for_people():
+    detail = {
+        "type": "payment",
+        "instructedAmount": {"currency": "EUR", "amount": "12.50"},
+        "creditors": [{"name": "Eve; amount: 1"}, {"name": "Bob", "urgent": True}],
+        "locations": ["https://one.example/", "https://two.example/"],
+        "nothing": {},
+        "none": [],
+    }
+    assert written_details((detail,)) == [
+        (
+            "payment",
+            [
+                ("instructedAmount / currency", "EUR"),
+                ("instructedAmount / amount", "12.50"),
+                ("creditors 1 / name", "Eve; amount: 1"),
+                ("creditors 2 / name", "Bob"),
+                ("creditors 2 / urgent", "true"),
+                ("locations", "https://one.example/, https://two.example/"),
+                ("nothing", "{}"),
+                ("none", "[]"),
+            ],
+        )
+    ]
 
 
 @pytest.mark.spec("RFC 9396", "7.1", "SHOULD")

@@ -1,5 +1,7 @@
 """OpenID Connect Core section 3.1.2.4, OAuth 2.1 section 7.9: the page on which a person allows a client something, or not."""
 
+from collections.abc import Iterator, Mapping
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -95,9 +97,21 @@ async def _waiting(
 def written_details(details: Details) -> list[tuple[str, list[tuple[str, str]]]]:
     """RFC 9396 section 7.1: all that authorization details ask for, as it is asked for, under their types."""
     return [
-        (detail["type"], [(name, _plain(value)) for name, value in detail.items() if name != "type"])
+        (detail["type"], [row for name, value in detail.items() if name != "type" for row in _rows(name, value)])
         for detail in details
     ]
+
+
+def _rows(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """What stands inside of a member has rows of its own, under the names on the way there."""
+    if isinstance(value, Mapping) and value:
+        for inner, each in value.items():
+            yield from _rows(f"{name} / {inner}", each)
+    elif isinstance(value, list | tuple) and any(isinstance(each, Mapping | list | tuple) for each in value):
+        for number, each in enumerate(value, 1):
+            yield from _rows(f"{name} {number}", each)
+    else:
+        yield name, _plain(value)
 
 
 def _policies(client: Client) -> list[tuple[str, str]]:
@@ -109,7 +123,7 @@ def _policies(client: Client) -> list[tuple[str, str]]:
 def _plain(value: object) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+    if isinstance(value, list | tuple) and value and all(isinstance(each, str) for each in value):
         return ", ".join(value)
     return msgspec.json.encode(value).decode()
 
