@@ -7,7 +7,7 @@ from msgspec import structs
 
 from carnet.issuer.clients import ClientError, Registration, register
 from carnet.issuer.registration import asked_client
-from carnet.issuer.request_uris import LONGEST, MOST, PER_MINUTE
+from carnet.issuer.request_uris import LONGEST, MOST, PER_ADDRESS, PER_MINUTE
 from carnet.jose import SigningKey
 from carnet.oauth.errors import InvalidClientMetadataError
 
@@ -127,6 +127,20 @@ async def test_nobody_has_the_issuer_flood_a_clients_server(app, net):
     assert net.asked == []
     app.issuer.clock.advance(61)
     stands(net, signed(app))
+    assert "code" in app.query(await bring(app, URI))
+
+
+async def test_no_stranger_uses_up_what_is_fetched_for_a_client(app, net):
+    stands(net, signed(app))
+    throttle, now = app.issuer.desk.store.throttle, app.issuer.clock.now()
+    for _ in range(PER_ADDRESS - 1):
+        await throttle.hit(f"request_uri/{app.client_id}/127.0.0.1", at=now, window=60)
+    assert "code" in app.query(await bring(app, URI))
+    assert await error(app) == "temporarily_unavailable"
+    assert len(net.asked) == 1
+    config = structs.replace(app.issuer.desk.config, trusted_proxies=("127.0.0.1/32",))
+    app.issuer.app.state.desk = replace(app.issuer.app.state.desk, config=config)
+    app.issuer.http.headers["X-Forwarded-For"] = "192.0.2.7"
     assert "code" in app.query(await bring(app, URI))
 
 

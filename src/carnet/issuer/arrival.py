@@ -21,8 +21,10 @@ class Arrival:
     """Of the pushed request that its code is to spend."""
 
 
-async def arrive(parameters: Parameters, desk: Desk) -> Arrival:
+async def arrive(parameters: Parameters, desk: Desk, *, address: str = "") -> Arrival:
     """Take the request out of what a browser, or a client that pushes, brings.
+
+    `address`: where the browser is, as far as what is fetched for it is counted.
 
     Raises:
         OAuthError: there is no request in it.
@@ -40,7 +42,7 @@ async def arrive(parameters: Parameters, desk: Desk) -> Arrival:
     if client is None:
         raise UnauthorizedClientError("The client is not known.")
     if request_uri is not None:
-        signed = await fetched(request_uri, client, desk)
+        signed = await fetched(request_uri, client, desk, address=address)
     return Arrival(await opened(signed or "", client, desk), signed=True)
 
 

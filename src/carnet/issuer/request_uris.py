@@ -11,6 +11,8 @@ MOST = 20
 """That a client may register."""
 PER_MINUTE = 300
 """So many are fetched for one client: nobody has the issuer flood somebody else's server."""
+PER_ADDRESS = 60
+"""Of them, for browsers at one address: no stranger uses up what the client's people need."""
 
 _ACCEPT = "application/oauth-authz-req+jwt, application/jwt"
 
@@ -19,8 +21,10 @@ class RequestUrisError(ValueError):
     """What a client must not register; the message is a sentence that says why."""
 
 
-async def fetched(request_uri: str, client: Client, desk: Desk) -> str:
+async def fetched(request_uri: str, client: Client, desk: Desk, *, address: str) -> str:
     """The request object that stands there now. Nothing is kept, so that it does not matter what a fragment says of it.
+
+    `address`: where the browser is that brings it, as far as that is counted.
 
     Raises:
         RequestUriNotSupportedError: the client has registered no such URL; InvalidRequestUriError: not this one, or nothing can
@@ -32,8 +36,9 @@ async def fetched(request_uri: str, client: Client, desk: Desk) -> str:
     if url not in map(_place, client.request_uris):
         raise _refusal("it is not registered")
     key = f"request_uri/{client.client_id}"
-    if await desk.store.throttle.hit(key, at=desk.ambient.now(), window=60) > PER_MINUTE:
-        raise TemporarilyUnavailableError("Too many requests were fetched for this client: try again in a minute.")
+    for most, counted in ((PER_ADDRESS, f"{key}/{address}"), (PER_MINUTE, key)):
+        if await desk.store.throttle.hit(counted, at=desk.ambient.now(), window=60) > most:
+            raise TemporarilyUnavailableError("Too many requests were fetched for this client: try again in a minute.")
     try:
         return (await desk.egress.get(url, accept=_ACCEPT)).decode("ascii").strip()
     except (EgressError, UnicodeDecodeError) as error:

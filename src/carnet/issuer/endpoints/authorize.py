@@ -22,6 +22,7 @@ from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.fapi import code_lifetime
 from carnet.issuer.flow import LONGEST, Flow, open_flow, seal_flow
 from carnet.issuer.grants.authorization_code import CodeDocument
+from carnet.issuer.http_security import address_block, client_address
 from carnet.issuer.interaction import Interaction, needed
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.pages import prefer
@@ -43,7 +44,11 @@ async def answer(request: Request, desk: Desk) -> Response:
     seen = await visit(request, desk)
     resumed = parameters.get("flow")
     flow = open_flow(request, desk, resumed, browser=seen.browser_digest) if resumed is not None else None
-    arrival = await _arrival(parameters, seen, desk) if flow is None else Arrival(flow.parameters, pushed=flow.pushed)
+    arrival = (
+        await _arrival(request, parameters, seen, desk)
+        if flow is None
+        else Arrival(flow.parameters, pushed=flow.pushed)
+    )
     if isinstance(arrival, Response):
         return arrival
     prefer(request, arrival.parameters.get("ui_locales"))
@@ -117,10 +122,11 @@ async def _refusal(error: OAuthError, back: ReturnAddress, account: Account | No
     return back.refuse(error)
 
 
-async def _arrival(parameters: Parameters, seen: Visit, desk: Desk) -> Arrival | Response:
+async def _arrival(request: Request, parameters: Parameters, seen: Visit, desk: Desk) -> Arrival | Response:
     """What was asked; where nothing can be made out, a refusal that goes to the client only if its address stands outside."""
+    address = client_address(request, desk.config)
     try:
-        return await arrive(parameters, desk)
+        return await arrive(parameters, desk, address=address_block(address) if address else "")
     except OAuthError as error:
         if "redirect_uri" in parameters:
             return await _refusal(error, await return_address(parameters, desk), seen.account, desk)
