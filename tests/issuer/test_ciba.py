@@ -179,6 +179,7 @@ async def test_what_is_not_right_is_refused(issuer, bank):
     await refused(bank, "unknown_user_id", login_hint="nobody@example.com")
     await refused(bank, "invalid_binding_message", binding_message="x" * 101)
     await refused(bank, "invalid_binding_message", binding_message="a\u202eb")
+    await refused(bank, "invalid_request", scope="")
     await refused(bank, "invalid_scope", scope="profile")
     await refused(bank, "invalid_scope", scope="openid admin")
     await refused(bank, "invalid_target", resource="elsewhere")

@@ -39,6 +39,7 @@ async def answer(request: Request, desk: Desk) -> Response:
     if GRANT_TYPE not in client.grant_types or not authenticates(client):
         raise UnauthorizedClientError("The client is not registered for backchannel authentication.")
     parameters = await own_parameters(parameters, client, desk)
+    parameters.require("scope")
     scope = asked_scope(parameters, client)
     if OPENID not in scope:
         raise InvalidScopeError("The scope has openid (OpenID CIBA Core section 7.1).")
