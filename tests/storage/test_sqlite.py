@@ -327,6 +327,6 @@ async def test_closing_finishes_what_waits(data):
 
 
 async def test_an_sqlite_that_is_too_old_is_refused(data, monkeypatch):
-    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
-    with pytest.raises(StorageError, match=r"needs 3\.37 or newer"):
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 37, 2))
+    with pytest.raises(StorageError, match=r"needs 3\.38 or newer"):
         open_store(Config(data=data), SYSTEM)

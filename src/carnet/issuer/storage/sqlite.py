@@ -26,7 +26,7 @@ T = TypeVar("T")
 A = TypeVarTuple("A")
 
 FILE_NAME = "carnet.db"
-_OLDEST = (3, 37, 0)  # STRICT tables; RETURNING came with 3.35
+_OLDEST = (3, 38, 0)  # the operator ->>; STRICT tables came with 3.37, RETURNING with 3.35
 _BUSY_SECONDS = 5
 _BEGIN = "BEGIN IMMEDIATE"
 _WAIT, _NEVER_WAIT = f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}", "PRAGMA busy_timeout = 0"
@@ -296,7 +296,7 @@ class SqliteEngine:
 
     def __init__(self, path: Path) -> None:
         if sqlite3.sqlite_version_info < _OLDEST:
-            raise StorageError(f"SQLite {sqlite3.sqlite_version} is too old: Carnet needs 3.37 or newer.")
+            raise StorageError(f"SQLite {sqlite3.sqlite_version} is too old: Carnet needs 3.38 or newer.")
         try:
             prepare_file(path)
             self._scanner = connect(path)
