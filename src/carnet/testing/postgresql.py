@@ -90,10 +90,11 @@ class PostgresqlServer:
         finally:
             shutil.rmtree(self._directory, ignore_errors=True)
 
-    def create_database(self) -> str:
-        """Make an empty database; the answer is its URL."""
+    def create_database(self, *, like: str | None = None) -> str:
+        """Make a database, empty or a copy of the one at this URL, to which nobody is connected; the answer is its URL."""
         name = f"carnet_{next(self._names)}"
-        self._run("createdb", "-h", HOST, "-p", str(self._port), "-U", "carnet", "-T", "template0", name)
+        template = "template0" if like is None else like.rpartition("/")[2]
+        self._run("createdb", "-h", HOST, "-p", str(self._port), "-U", "carnet", "-T", template, name)
         return f"postgresql://carnet@{HOST}:{self._port}/{name}"
 
     def drop_database(self, url: str) -> None:
