@@ -1,7 +1,9 @@
 """Rule O6: requests to URLs that clients have named lead to public addresses, and cost little."""
 
 import asyncio
+import socket
 import ssl
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from json import dumps
@@ -154,6 +156,31 @@ async def test_what_is_no_plain_https_url_is_not_asked(net, url):
     with refused():
         await net.egress().get(url)
     assert net.asked == []
+
+
+@pytest.mark.parametrize("host", ["app..example", ".example", f"{'a' * 64}.example"])
+async def test_a_name_that_cannot_be_looked_up_is_neither_asked_nor_registered(net, host):
+    with refused("can be looked up"):
+        net.egress().check_url(f"https://{host}/")
+    assert net.egress().check_url(f"https://{'a' * 63}.example./")
+
+
+async def test_slow_look_ups_hold_up_nothing_else_that_is_done_in_threads(monkeypatch):
+    go_on = threading.Event()
+
+    def slow(*_, **__):
+        go_on.wait(10)
+        raise OSError("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    egress = Egress(Config(issuer="https://id.example"))
+    asked = [asyncio.create_task(egress.get(f"https://{number}.example/")) for number in range(40)]
+    await asyncio.sleep(0)
+    try:
+        await asyncio.wait_for(asyncio.to_thread(threading.current_thread), 2)
+    finally:
+        go_on.set()
+    assert {type(answer) for answer in await asyncio.gather(*asked, return_exceptions=True)} == {EgressError}
 
 
 async def test_a_name_that_is_not_known_or_has_no_address_is_refused(net):

@@ -9,7 +9,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -19,6 +21,8 @@ import httpx2
 from carnet.issuer.config import Config, loopback
 
 LONGEST_URL = 2_000
+_LONGEST_LABEL = 63
+"""Characters between the dots of a name (RFC 1035 section 2.3.4)."""
 MOST_BYTES = 64 * 1024
 SECONDS = 3.0
 """For everything together: the name, the connection and the answer."""
@@ -28,6 +32,9 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a host and port; raises OSError."""
 
 _NAT64 = ip_network("64:ff9b::/96")
+_LOOKUPS = ThreadPoolExecutor(32, thread_name_prefix="carnet-names")
+"""Names are looked up in threads that do nothing else, since nobody can end a look-up: strangers' slow name servers hold up
+nothing but further look-ups."""
 
 
 class EgressError(Exception):
@@ -69,6 +76,8 @@ class Egress:
             raise EgressError(f"{url[:100]!r} is not a URL: it is too long or has characters that must be encoded.")
         if not host or "@" in parts.netloc or "#" in url:
             raise EgressError(f"{url!r} has no host, or has credentials or a fragment.")
+        if not all(0 < len(label) <= _LONGEST_LABEL for label in host.removesuffix(".").split(".")):
+            raise EgressError(f"{host!r} is no name that can be looked up.")
         if parts.scheme != "https" and not (parts.scheme == "http" and self._development and loopback(host)):
             raise EgressError(f"{url!r} is not https.")
         return parts
@@ -158,5 +167,6 @@ def reachable(address: Address) -> bool:
 
 
 async def _resolve(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, look_up)
     return [str(entry[4][0]) for entry in found]
