@@ -177,7 +177,7 @@ def carnet(families: int, *, workers: int) -> Iterator[Server]:
         service = running.command("client", "create", "service", "--grant", "client_credentials", *granted)
         app = running.command(
             *("client", "create", "app", "--first-party", "--redirect-uri", CALLBACK, "--scope", "openid"),
-            *("--scope", "offline_access", *granted),
+            *("--scope", "offline_access", "--id-token-alg", "ES256", *granted),
         )
         port = urlsplit(running.url).port or 80
         tokens = sign_in(running.url, app, families)

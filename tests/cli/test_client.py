@@ -81,12 +81,22 @@ def test_a_client_with_keys_has_no_secret(carnet, tmp_path):
     assert "public" not in carnet("client", "list").out
 
 
-def test_how_id_tokens_are_signed_is_one_option(carnet):
-    made = carnet(
-        "client", "create", "Old", "--redirect-uri", "https://app.example/", "--id-token-alg", "RS256", "--json"
-    )
-    assert made.json["id_token_signed_response_alg"] == "RS256"
-    done = carnet("client", "create", "Old", "--redirect-uri", "https://app.example/", "--id-token-alg", "none")
+def test_id_tokens_are_signed_as_every_library_takes_them_unless_something_else_is_said(carnet, tmp_path):
+    def made(*options: str) -> str | None:
+        client = carnet("client", "create", "App", *options, "--json").json
+        return client.get("id_token_signed_response_alg")
+
+    people = ("--redirect-uri", "https://app.example/")
+    file = tmp_path / "more.json"
+    file.write_text(json.dumps({"id_token_signed_response_alg": "PS256"}))
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({"keys": [SigningKey.generate("ES256").public().to_jwk()]}))
+    assert made(*people) == "RS256"
+    assert made(*people, "--id-token-alg", "ES256") == "ES256"
+    assert made(*people, "--metadata", str(file)) == "PS256"
+    assert made(*people, "--profile", "fapi2", "--jwks", str(keys)) is None
+    assert made("--grant", "client_credentials") is None
+    done = carnet("client", "create", "App", *people, "--id-token-alg", "none")
     assert (done.status, "id_token_signed_response_alg is one of" in done.err) == (2, True)
 
 

@@ -92,7 +92,7 @@ def add(subparsers: Any) -> None:
     create.add_argument(
         "--id-token-alg",
         metavar="ALG",
-        help="with which its ID tokens are signed; RS256 for libraries that take no other (default: the issuer's)",
+        help="with which its ID tokens are signed (default: RS256, which every library takes; with --profile the issuer's)",
     )
     create.add_argument(
         "--pairwise", action="store_true", help="it is told subjects that no client of another host is told"
@@ -210,7 +210,7 @@ def _create(arguments: Namespace) -> int:
         backchannel_logout_uri=arguments.backchannel_logout_uri,
         frontchannel_logout_uri=arguments.frontchannel_logout_uri,
     )
-    asked = _with_metadata(arguments.metadata, options)
+    asked = _with_usual_alg(_with_metadata(arguments.metadata, options))
 
     async def work(desk: "Desk") -> "Registered":
         with refusals():
@@ -218,6 +218,20 @@ def _create(arguments: Namespace) -> int:
 
     _show_registered(arguments, at_desk(arguments, work))
     return 0
+
+
+def _with_usual_alg(asked: "Registration") -> "Registration":
+    """OpenID Connect Registration section 2: ID tokens are signed with RS256 where nothing else is said, nor by a profile."""
+    from msgspec.structs import replace
+
+    from carnet.issuer.grants.authorization_code import AuthorizationCode
+    from carnet.issuer.grants.ciba import GRANT_TYPE as CIBA
+    from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
+
+    signing_in = {AuthorizationCode.grant_type, CIBA, DEVICE_CODE} & set(asked.grant_types)
+    if not signing_in or asked.profile is not None or asked.id_token_signed_response_alg is not None:
+        return asked
+    return replace(asked, id_token_signed_response_alg="RS256")
 
 
 def _tls_names(arguments: Namespace) -> dict[str, Any]:
