@@ -151,6 +151,8 @@ async def test_no_stranger_uses_up_what_is_fetched_for_a_client(app, net):
         ("https:///x",),
         ("https://a@app.example/",),
         ("x",),
+        (f"{URI}#a\x1b[2J",),
+        (f"{URI}#ä",),
         (f"https://app.example/{'x' * LONGEST}",),
         tuple(f"https://app.example/{number}" for number in range(MOST + 1)),
     ],

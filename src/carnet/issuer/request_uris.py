@@ -54,8 +54,8 @@ def check_request_uris(client: Client, egress: Egress) -> None:
     if len(client.request_uris) > MOST:
         raise RequestUrisError(f"request_uris: at most {MOST}.")
     for uri in client.request_uris:
-        if len(uri) > LONGEST:
-            raise RequestUrisError(f"request_uris: {uri[:100]!r} is longer than {LONGEST} characters.")
+        if len(uri) > LONGEST or not (uri.isascii() and uri.isprintable()):
+            raise RequestUrisError(f"request_uris: {uri[:100]!r} is not up to {LONGEST} printable characters of ASCII.")
         try:
             egress.check_url(_place(uri))
         except EgressError as error:
