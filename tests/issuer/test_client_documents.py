@@ -423,6 +423,16 @@ async def test_made_up_client_ids_keep_nobody_from_a_document_that_was_read_befo
     assert (await app.authorize(resource="mail")).status_code == 303
 
 
+async def test_a_host_that_was_away_for_a_moment_has_its_document_known_as_before(issuer, app, web):
+    assert (await app.authorize(resource="mail")).status_code == 303
+    issuer.clock.advance(USUAL)
+    web.put(DOCUMENT, status=503)
+    await turned_away(issuer, app)
+    web.put(DOCUMENT)
+    await fill(issuer, app)
+    assert (await app.authorize(resource="mail")).status_code == 303
+
+
 @pytest.mark.parametrize("known", [True, False])
 async def test_hosts_that_do_not_answer_keep_nobody_waiting(issuer, app, web, monkeypatch, known):
     """Whether somebody has allowed the client something, or it is as new as theirs."""

@@ -127,9 +127,12 @@ class ClientDirectory:
         return await asyncio.shield(flight)
 
     def _landed(self, client_id: str, flight: asyncio.Task[Client]) -> None:
-        """Section 4.3: neither a failure nor a document that is refused is kept, nor what there was before."""
+        """Section 4.3: neither a failure nor a document that is refused is kept, nor what there was before.
+
+        Of one that cannot be had now it stays known that it was read: what is held of it serves nobody any more.
+        """
         del self._flights[client_id]
-        if flight.cancelled() or flight.exception() is not None:
+        if flight.cancelled() or not isinstance(flight.exception(), UnreachableError | None):
             self._held.pop(client_id, None)
 
     async def _fetch(self, client_id: str, setting: ClientDocuments, standing: Standing) -> Client:
