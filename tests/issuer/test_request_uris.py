@@ -130,7 +130,7 @@ async def test_nobody_has_the_issuer_flood_a_clients_server(app, net):
     assert "code" in app.query(await bring(app, URI))
 
 
-async def test_no_stranger_uses_up_what_is_fetched_for_a_client(app, net):
+async def test_nobody_uses_up_from_one_place_what_is_fetched_for_a_client(app, net):
     stands(net, signed(app))
     throttle, now = app.issuer.desk.store.throttle, app.issuer.clock.now()
     for _ in range(PER_ADDRESS - 1):

@@ -12,7 +12,7 @@ MOST = 20
 PER_MINUTE = 300
 """So many are fetched for one client: nobody has the issuer flood somebody else's server."""
 PER_ADDRESS = 60
-"""Of them, for browsers at one address: no stranger uses up what the client's people need."""
+"""Of them, for browsers at one address: nobody uses up from one place what the client's people need."""
 
 _ACCEPT = "application/oauth-authz-req+jwt, application/jwt"
 
