@@ -34,7 +34,7 @@ SEES_SIGNED_OUT = tuple(
     f"oidcc-rp-initiated-logout-{what}" for what in ("no-params", "no-post-logout-redirect-uri", "only-state")
 )
 FAPI = "fapi2-security-profile-final-"
-SEES_EITHER = tuple(
+MAY_SEE_ERROR = tuple(
     FAPI + what
     for what in (
         "ensure-registered-redirect-uri",
@@ -83,8 +83,9 @@ def _blocks(issuer: str, module: str) -> list[dict[str, Any]]:
         return [_at(entry, _task("Error", f"{issuer}/*", [_look("redirect")], optional=False))]
     if module in SEES_CONSENT:
         return [_at(entry, sign_in, _task("Consent", f"{issuer}/consent*", [_look("Allow")], optional=False))]
-    if module in SEES_EITHER:
-        return [_at(entry, sign_in, allow, _task("Where it ends", "*", [_look(".", optional=True)]))]
+    if module in MAY_SEE_ERROR:
+        error = _task("Error", f"{issuer}/authorize*", [_look(".", optional=True)])
+        return [_at(entry, sign_in, allow, error, back | {"optional": True})]
     if module == DENIES:
         return [_at(entry, sign_in, deny, back)]
     if module == LEAVES_AT_FIRST:

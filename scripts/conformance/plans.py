@@ -6,7 +6,7 @@ from typing import Any
 
 from browsing import EMAIL
 from issuer import ATTRIBUTES, SCOPES, Issuer
-from steps import Approving, Browsing, Rotating
+from steps import Approving, Browsing, Rotating, Telling
 from suite import Steps
 
 KNOWN_METADATA = ("roles_endpoint", "revocations_endpoint", "revocations_snapshot_endpoint")
@@ -141,6 +141,33 @@ def _ciba(issuer: Issuer, _place: str) -> dict[str, Any]:
     return made
 
 
+def _signals(issuer: Issuer, _place: str) -> dict[str, Any]:
+    client = issuer.client(
+        "ssf", "--client-id", "ssf", "--grant", "client_credentials", scopes=("ssf.manage", "ssf.read")
+    )
+    subjects = {
+        "valid": {"format": "email", "email": EMAIL.format(number=1)},
+        "invalid": {"format": "email", "email": "nobody@example.com"},
+    }
+    transmitter = {"issuer": issuer.url, "push_endpoint_authorization_header": "Bearer a-secret-of-the-receiver"}
+    return {
+        "client": client | {"scope": "ssf.manage ssf.read"},
+        "ssf": {"subjects": subjects, "transmitter": transmitter},
+    }
+
+
+def _transmitter(name: str, delivery: str, **variant: str) -> Plan:
+    settled = {
+        "client_auth_type": "client_secret_basic",
+        "client_registration": "static_client",
+        "server_metadata": "discovery",
+        "ssf_server_metadata": "discovery",
+        "ssf_auth_mode": "dynamic",
+        "ssf_delivery_mode": delivery,
+    }
+    return Plan(name, settled | variant, _signals, steps=Telling, scripted=False)
+
+
 _STATIC = {"server_metadata": "discovery", "client_registration": "static_client"}
 _CODE = {"response_type": "code", "client_registration": "static_client"}
 _FAPI = {"authorization_request_type": "simple", "openid": "openid_connect", "fapi_profile": "plain_fapi"}
@@ -180,6 +207,7 @@ PLANS = {
             "oidcc-server",
             "oidcc-registration-jwks-uri",
             "oidcc-refresh-token-rp-key-rotation",
+            "oidcc-request-uri-signed-rs256",
             "oidcc-refresh-token",
         ),
     ),
@@ -243,4 +271,8 @@ PLANS = {
             "fapi-ciba-id1-ensure-mtls-holder-of-key-required",
         ),
     ),
+    "signals-push": _transmitter("openid-ssf-transmitter-test-plan", "push", ssf_profile="default"),
+    "signals-poll": _transmitter("openid-ssf-transmitter-test-plan", "poll", ssf_profile="default"),
+    "caep-push": _transmitter("openid-ssf-transmitter-caep-test-plan", "push"),
+    "caep-poll": _transmitter("openid-ssf-transmitter-caep-test-plan", "poll"),
 }

@@ -78,6 +78,29 @@ class Approving(Steps):
         self._http.close()
 
 
+class Telling(Steps):
+    """Has something happen that the transmitter tells of, once the receiver has its stream: a new password."""
+
+    MODULE = "openid-ssf-transmitter-stream-caep-interop"
+    READY = 25
+    """Seconds until the stream is there and verified."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+        self._happened = False
+
+    def during(self, module: str, seconds: float) -> None:
+        if module != self.MODULE or seconds < self.READY or self._happened:
+            return
+        self._happened = True
+        link = self._issuer.command("user", "invite", EMAIL.format(number=1))["invitation"]
+        with httpx2.Client(verify=False, headers={"Origin": self._issuer.url, "Accept": "text/html"}) as http:
+            form = _hidden(http.get(link).text)
+            http.post(
+                f"{self._issuer.url}/welcome", data=form | {"password": f"{PASSWORD}!", "repeated": f"{PASSWORD}!"}
+            )
+
+
 class Browsing(Steps):
     """Chromium for pages that hold scripts in frames, which the suite's own browser does not run."""
 

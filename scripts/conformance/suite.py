@@ -55,11 +55,12 @@ class Suite:
             if info["status"] == "CONFIGURED":
                 steps.before(name)
                 self._answer("POST", f"/api/runner/{place}")
+            steps.during(name, now - began)
             if info["status"] != "WAITING" or self._browse(place, steps):
                 waits_since = now
             if now - waits_since > PATIENCE or now - began > LONGEST:
                 self._answer("DELETE", f"/api/runner/{place}")
-                return Result(name, place, "FAILED", ("It waits for something that does not come.",))
+                return Result(name, place, "FAILED", ("wait: it waits for something that does not come.",))
             time.sleep(0.4)
         log = self._answer("GET", f"/api/log/{place}")
         said = [f"{one['src']}: {one['msg']}" for one in log if one.get("result") in {"FAILURE", "WARNING"}]
@@ -86,6 +87,9 @@ class Steps:
 
     def before(self, module: str) -> None:
         """Before a module begins that waits to be started."""
+
+    def during(self, module: str, seconds: float) -> None:
+        """Again and again while a module runs, since so many seconds."""
 
     def visit(self, place: str, url: str) -> bool:
         """Go to a URL in a browser that is the module's own; False: it cannot be done."""
