@@ -32,8 +32,8 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a host and port; raises OSError."""
 
 _NAT64 = ip_network("64:ff9b::/96")
-_LOOKUPS = ThreadPoolExecutor(32, thread_name_prefix="carnet-names")
-"""Names are looked up in threads that do nothing else, since nobody can end a look-up: strangers' slow name servers hold up
+_LOOK_UPS = 32
+"""Threads that look names up and do nothing else: nobody can end a look-up, so that strangers' slow name servers hold up
 nothing but further look-ups."""
 
 
@@ -57,7 +57,8 @@ class Egress:
     ) -> None:
         """`resolve` and `transport` replace the network in tests."""
         self._development = loopback(urlsplit(config.issuer).hostname)
-        self._resolve = resolve or _resolve
+        self._look_ups = ThreadPoolExecutor(_LOOK_UPS, thread_name_prefix="carnet-names")
+        self._resolve = resolve or self._look_up
         self._transport = transport
         self._tls: ssl.SSLContext | None = None
 
@@ -123,6 +124,11 @@ class Egress:
                 raise EgressError(f"{host!r} has the address {address}, which is not a public one.")
         return addresses[0]
 
+    async def _look_up(self, host: str, port: int) -> list[str]:
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._look_ups, look_up)
+        return [str(entry[4][0]) for entry in found]
+
     async def _ask(
         self, method: str, parts: SplitResult, address: Address, headers: dict[str, str], content: bytes | None
     ) -> Fetched:
@@ -164,9 +170,3 @@ def reachable(address: Address) -> bool:
         if embedded is not None or address in _NAT64 or address.is_site_local:
             return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
-
-
-async def _resolve(host: str, port: int) -> list[str]:
-    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, look_up)
-    return [str(entry[4][0]) for entry in found]
