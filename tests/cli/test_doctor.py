@@ -41,6 +41,11 @@ def test_settings_that_cannot_be_read_are_a_finding(verdicts):
     assert verdicts("--port", "0") == {"settings": "bad: port 0 is not between 1 and 65535."}
 
 
+def test_a_language_that_no_page_speaks_is_a_finding(verdicts, monkeypatch):
+    monkeypatch.setenv("CARNET_LANGUAGE", "xx")
+    assert verdicts()["settings"].startswith("bad: language 'xx' is none of de, en,")
+
+
 @pytest.mark.parametrize(("path", "mend"), [("", "700"), ("carnet.db", "600"), ("secret.key", "600")])
 def test_a_file_that_others_can_read_is_named(carnet, sound, deployment, path, mend):
     (deployment / path).chmod(0o755)

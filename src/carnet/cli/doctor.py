@@ -12,7 +12,7 @@ from carnet.ambient import SYSTEM
 from carnet.cli import certificate, output, settings
 from carnet.cli.deployment import one_line, secret_from_environment, subcommand
 from carnet.cli.errors import CommandError, UsageError
-from carnet.issuer.config import Config
+from carnet.issuer.config import Config, ConfigError
 
 if TYPE_CHECKING:
     from carnet.issuer.storage.ports import Store
@@ -87,6 +87,12 @@ async def _examine(arguments: Namespace) -> list[Finding]:
 
 
 def _settings(config: Config) -> Finding:
+    from carnet.issuer.pages import Pages
+
+    try:
+        Pages(config)
+    except ConfigError as error:
+        return bad("settings", str(error))
     if config.secure:
         return good("settings", f"the issuer is {config.issuer}.")
     return good("settings", f"the issuer is {config.issuer}: plain http, good for this machine alone.")
