@@ -8,8 +8,6 @@ from carnet.demo import parts
 
 HOST = "127.0.0.1"
 
-_held: list[socket.socket] = []
-
 
 def free_port() -> int:
     """A port that nothing has, and that nobody else is given as long as this process lives."""
@@ -50,7 +48,7 @@ def _hold(port: int) -> int:
     if sys.platform == "linux":  # elsewhere these options mean something else
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        _held.append(probe)
+        probe.detach()  # open until this process ends
     else:
         probe.close()
     return number
