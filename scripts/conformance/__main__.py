@@ -6,6 +6,7 @@ what the suite's browser has to do. `docs/conformance.md` says which certificate
 """
 
 import argparse
+import signal
 import ssl
 import sys
 import tempfile
@@ -36,6 +37,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if unknown := set(arguments.plans) - set(PLANS):
         parser.error(f"there is no plan {', '.join(sorted(unknown))}.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended."))  # the issuer ends too
     verify = ssl.create_default_context(cafile=arguments.suite_ca)
     suite = Suite(arguments.suite, verify=verify)
     files = Files(arguments.tls_cert.resolve(), arguments.tls_key.resolve(), arguments.suite_ca)

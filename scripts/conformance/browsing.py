@@ -12,12 +12,14 @@ PER_ACCOUNT = 4
 SIGN_IN = [["text", "name", "email", EMAIL], ["text", "name", "password", PASSWORD], ["click", "css", "button.main"]]
 CONFIRM = [["click", "css", "form button.main", "optional"]]
 
+FAPI = "fapi2-security-profile-final-"
 SEES_SIGN_IN_AGAIN = ("oidcc-prompt-login", "oidcc-max-age-1")
 SEES_ERROR = (
     "oidcc-ensure-registered-redirect-uri",
     "oidcc-ensure-redirect-uri-in-authorization-request",
     "oidcc-redirect-uri-query-added",
     "oidcc-redirect-uri-query-mismatch",
+    FAPI + "par-attempt-to-use-request_uri-for-different-client",
 )
 SEES_CONSENT = tuple(f"oidcc-registration-{member}-uri" for member in ("logo", "policy", "tos"))
 SEES_NO_SIGN_OUT = tuple(
@@ -32,17 +34,6 @@ SEES_NO_SIGN_OUT = tuple(
 )
 SEES_SIGNED_OUT = tuple(
     f"oidcc-rp-initiated-logout-{what}" for what in ("no-params", "no-post-logout-redirect-uri", "only-state")
-)
-FAPI = "fapi2-security-profile-final-"
-MAY_SEE_ERROR = tuple(
-    FAPI + what
-    for what in (
-        "ensure-registered-redirect-uri",
-        "ensure-unsigned-authorization-request-without-using-par-fails",
-        "par-attempt-reuse-request_uri",
-        "par-attempt-to-use-expired-request_uri",
-        "par-attempt-to-use-request_uri-for-different-client",
-    )
 )
 DENIES = FAPI + "user-rejects-authentication"
 LEAVES_AT_FIRST = FAPI + "par-ensure-reused-request-uri-prior-to-auth-completion-succeeds"
@@ -83,9 +74,6 @@ def _blocks(issuer: str, module: str) -> list[dict[str, Any]]:
         return [_at(entry, _task("Error", f"{issuer}/*", [_look("redirect")], optional=False))]
     if module in SEES_CONSENT:
         return [_at(entry, sign_in, _task("Consent", f"{issuer}/consent*", [_look("Allow")], optional=False))]
-    if module in MAY_SEE_ERROR:
-        error = _task("Error", f"{issuer}/authorize*", [_look(".", optional=True)])
-        return [_at(entry, sign_in, allow, error, back | {"optional": True})]
     if module == DENIES:
         return [_at(entry, sign_in, deny, back)]
     if module == LEAVES_AT_FIRST:
