@@ -224,6 +224,7 @@ def _with_usual_alg(asked: "Registration") -> "Registration":
     """OpenID Connect Registration section 2: ID tokens are signed with RS256 where nothing else is said, nor by a profile."""
     from msgspec.structs import replace
 
+    from carnet.issuer.envelope import USUAL_ID_TOKEN_ALG
     from carnet.issuer.grants.authorization_code import AuthorizationCode
     from carnet.issuer.grants.ciba import GRANT_TYPE as CIBA
     from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
@@ -231,7 +232,7 @@ def _with_usual_alg(asked: "Registration") -> "Registration":
     signing_in = {AuthorizationCode.grant_type, CIBA, DEVICE_CODE} & set(asked.grant_types)
     if not signing_in or asked.profile is not None or asked.id_token_signed_response_alg is not None:
         return asked
-    return replace(asked, id_token_signed_response_alg="RS256")
+    return replace(asked, id_token_signed_response_alg=USUAL_ID_TOKEN_ALG)
 
 
 def _tls_names(arguments: Namespace) -> dict[str, Any]:

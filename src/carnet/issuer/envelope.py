@@ -24,6 +24,9 @@ Content: TypeAlias = Literal["id_token", "userinfo", "introspection", "authoriza
 CONTENTS: tuple[Content, ...] = get_args(Content)
 """What a client may want in a way of its own: `<content>_signed_response_alg`, `<content>_encrypted_response_alg` and `…_enc`."""
 
+USUAL_ID_TOKEN_ALG = "RS256"
+"""OpenID Connect Registration section 2: with what ID tokens are signed where nobody says otherwise. No profile allows it."""
+
 ENVELOPE_MEMBERS = (
     *(
         f"{content}_{member}"

@@ -99,6 +99,12 @@ def written_address(connection: HTTPConnection, config: Config) -> str | None:
     return str(address) if address else None
 
 
+def asking_block(connection: HTTPConnection, config: Config) -> str:
+    """Rule O12: whom to count a request to: the `address_block` of where it comes from; empty where that is not known."""
+    address = client_address(connection, config)
+    return address_block(address) if address else ""
+
+
 def address_block(address: IPv4Address | IPv6Address) -> str:
     """Rule O12: what one attacker has at hand: an IPv4 address, or the /64 of an IPv6 address."""
     return str(address) if address.version == 4 else str(ip_network((address, 64), strict=False))

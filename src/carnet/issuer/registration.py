@@ -15,7 +15,7 @@ from carnet.issuer.clients import PUBLIC, ClientError, Registered, Registration,
 from carnet.issuer.config import Config, loopback
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import Egress, EgressError, reachable
-from carnet.issuer.envelope import ENVELOPE_MEMBERS
+from carnet.issuer.envelope import ENVELOPE_MEMBERS, USUAL_ID_TOKEN_ALG
 from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 from carnet.issuer.mtls_clients import MTLS_MEMBERS
 from carnet.issuer.opaque import Opaque
@@ -260,7 +260,7 @@ def asked_client(
 
 def _defaults(profile: str | None) -> dict[str, Any]:
     """RFC 7591 and OpenID Connect Registration, section 2: what a client counts on without saying it; RS256 is no profile's."""
-    signing = {"id_token_signed_response_alg": "RS256"} if profile is None else {}
+    signing = {"id_token_signed_response_alg": USUAL_ID_TOKEN_ALG} if profile is None else {}
     return {"grant_types": ("authorization_code",)} | signing
 
 

@@ -14,7 +14,7 @@ from carnet.issuer.client_auth.tls_client_auth import TlsClientAuth
 from carnet.issuer.client_certificate import client_certificate
 from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
-from carnet.issuer.http_security import address_block, client_address
+from carnet.issuer.http_security import asking_block
 from carnet.issuer.storage.records import Client
 from carnet.oauth.errors import InvalidClientError, InvalidRequestError, TooManyFailuresError
 from carnet.oauth.parameters import Parameters
@@ -82,8 +82,7 @@ async def _failure(
     request: Request, client_id: str, desk: Desk, *, why: str
 ) -> InvalidClientError | TooManyFailuresError:
     """Count it: for one client, or for all that are not known together, so that made-up names make no rows."""
-    address = client_address(request, desk.config)
-    key = f"client_auth/{client_id}/{address_block(address) if address else ''}"
+    key = f"client_auth/{client_id}/{asking_block(request, desk.config)}"
     if await desk.store.throttle.hit(key, at=desk.ambient.now(), window=60) > FAILURES_PER_MINUTE:
         return TooManyFailuresError("The client authentication failed too often; try again in a minute.", why=why)
     return InvalidClientError("The client is not known, or it does not authenticate as it is registered to.", why=why)

@@ -22,7 +22,7 @@ from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.fapi import code_lifetime
 from carnet.issuer.flow import LONGEST, Flow, open_flow, seal_flow
 from carnet.issuer.grants.authorization_code import CodeDocument
-from carnet.issuer.http_security import address_block, client_address
+from carnet.issuer.http_security import asking_block
 from carnet.issuer.interaction import Interaction, needed
 from carnet.issuer.opaque import Opaque, fresh_name
 from carnet.issuer.pages import prefer
@@ -124,9 +124,8 @@ async def _refusal(error: OAuthError, back: ReturnAddress, account: Account | No
 
 async def _arrival(request: Request, parameters: Parameters, seen: Visit, desk: Desk) -> Arrival | Response:
     """What was asked; where nothing can be made out, a refusal that goes to the client only if its address stands outside."""
-    address = client_address(request, desk.config)
     try:
-        return await arrive(parameters, desk, address=address_block(address) if address else "")
+        return await arrive(parameters, desk, address=asking_block(request, desk.config))
     except OAuthError as error:
         if "redirect_uri" in parameters:
             return await _refusal(error, await return_address(parameters, desk), seen.account, desk)

@@ -13,7 +13,7 @@ from carnet.issuer.decisions import record
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.endpoints.consent import written_details
-from carnet.issuer.http_security import address_block, client_address, written_address
+from carnet.issuer.http_security import asking_block, written_address
 from carnet.issuer.login.returning import sign_in_url
 from carnet.issuer.refusals import RefusalError, SeeOtherError, page
 from carnet.issuer.scope_sentences import scope_sentences
@@ -100,11 +100,10 @@ async def _admit(request: Request, desk: Desk, account: Account) -> None:
     Raises:
         RefusalError: there were too many.
     """
-    address = client_address(request, desk.config)
     now = desk.ambient.now()
     for tries, key in (
         (TRIES, f"device/account/{account.subject}"),
-        (TRIES_FROM_ADDRESS, f"device/address/{address_block(address) if address else 'unknown'}"),
+        (TRIES_FROM_ADDRESS, f"device/address/{asking_block(request, desk.config)}"),
     ):
         if await desk.store.throttle.hit(key, at=now, window=WINDOW) > tries:
             raise RefusalError(429, "too_many_codes", retry_after=WINDOW)

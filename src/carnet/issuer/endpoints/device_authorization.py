@@ -13,7 +13,7 @@ from carnet.issuer.desk import Desk
 from carnet.issuer.device_codes import LIFETIME, DeviceRequest, begin
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.grants.device_code import GRANT_TYPE
-from carnet.issuer.http_security import address_block, client_address, written_address
+from carnet.issuer.http_security import asking_block, written_address
 from carnet.issuer.opaque import Opaque
 from carnet.issuer.resource_indicators import asked_audience
 from carnet.oauth import authorization_details, user_code
@@ -29,8 +29,7 @@ async def answer(request: Request, desk: Desk) -> Response:
     if GRANT_TYPE not in client.grant_types:
         raise UnauthorizedClientError("The client is not registered for the device grant.")
     now = desk.ambient.now()
-    address = client_address(request, desk.config)
-    key = f"device_authorization/{client.client_id}/{address_block(address) if address else ''}"
+    key = f"device_authorization/{client.client_id}/{asking_block(request, desk.config)}"
     if await desk.store.throttle.hit(key, at=now, window=LIFETIME) > MOST:
         raise TooManyFailuresError("Too many codes were asked for from here: try again later.")
     device_code = Opaque.fresh(desk.ambient)

@@ -13,7 +13,7 @@ from carnet.issuer.desk import Desk
 from carnet.issuer.dpop import nonce, requests_proof, spend
 from carnet.issuer.endpoint import Endpoint
 from carnet.issuer.flow import LONGEST
-from carnet.issuer.http_security import address_block, client_address
+from carnet.issuer.http_security import asking_block
 from carnet.issuer.pushed_requests import KEPT, LIFETIME, push
 from carnet.issuer.refusals import RefusalError
 from carnet.issuer.rotation import authenticates
@@ -59,8 +59,7 @@ async def _admit(request: Request, desk: Desk) -> None:
     Raises:
         TooManyFailuresError
     """
-    address = client_address(request, desk.config)
-    key = f"par/{address_block(address) if address else ''}"
+    key = f"par/{asking_block(request, desk.config)}"
     if await desk.store.throttle.hit(key, at=desk.ambient.now(), window=KEPT) > MOST_UNPROVED:
         raise TooManyFailuresError("Too many requests were pushed from here: try again later.")
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from carnet import outlet
 from carnet.issuer.desk import Desk
 from carnet.issuer.endpoint import Endpoint
-from carnet.issuer.http_security import address_block, client_address
+from carnet.issuer.http_security import asking_block
 from carnet.issuer.revocation.publisher import SnapshotTooLargeError
 from carnet.outlet import Limits
 
@@ -26,13 +26,12 @@ async def snapshot(_request: Request, desk: Desk) -> Response:
 
 
 async def follow(request: Request, desk: Desk) -> Response:
-    address = client_address(request, desk.config)
     return await outlet.follow(
         request,
         desk.publisher.channel,
         desk.ambient,
         limits=Limits(desk.config.revocation_listeners, desk.config.revocation_listeners_per_address),
-        address=None if address is None else address_block(address),
+        address=asking_block(request, desk.config) or None,
     )
 
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 from starlette.requests import Request
 
 from carnet.issuer.desk import Desk
-from carnet.issuer.http_security import address_block, client_address
+from carnet.issuer.http_security import asking_block
 from carnet.issuer.login import NotProvedError
 from carnet.issuer.login.device import device
 from carnet.issuer.storage.records import Account
@@ -42,9 +42,8 @@ async def admit(request: Request, desk: Desk, email: str, account: Account | Non
     if account is not None and known and await _within(desk, KNOWN_BROWSER, _browser_key(account, browser.name)):
         return
     name = sha256((account.email if account else email).casefold().encode()).hexdigest()
-    address = client_address(request, desk.config)
     for limit, key in (  # what is refused for its address counts neither for everybody nor for the account
-        (ADDRESS, f"sign_in/address/{address_block(address) if address else 'unknown'}"),
+        (ADDRESS, f"sign_in/address/{asking_block(request, desk.config)}"),
         (EVERYWHERE, "sign_in/everywhere"),
         (ACCOUNT, f"sign_in/account/{name}"),
         (ACCOUNT_DAILY, f"sign_in/account_daily/{name}"),
