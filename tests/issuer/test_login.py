@@ -216,8 +216,26 @@ async def test_a_known_browser_has_tries_of_its_own_and_no_more(quick):
     tries = 0
     while (await attempt(quick.http)).status_code == 403:
         tries += 1
-    first_sign_in = 1
-    assert tries == KNOWN_BROWSER.tries + ACCOUNT.tries - first_sign_in
+    assert tries == KNOWN_BROWSER.tries + ACCOUNT.tries
+
+
+async def test_whoever_gets_in_counts_for_nothing_however_many_come_from_one_address(quick):
+    await quick.person()
+    for _ in range(ADDRESS.tries + ACCOUNT.tries):
+        async with stranger(quick) as http:
+            assert (await attempt(http, password=PASSWORD)).status_code == 303
+
+
+async def test_an_owner_who_gets_in_takes_none_of_a_guessers_tries_back(quick):
+    await quick.person()
+    for n in range(ACCOUNT.tries):
+        async with stranger(quick, f"192.0.2.{n}") as http:
+            assert (await attempt(http)).status_code == 403
+        if n < ACCOUNT.tries - 1:
+            async with stranger(quick, "192.0.2.200") as http:
+                assert (await attempt(http, password=PASSWORD)).status_code == 303
+    async with stranger(quick, "192.0.2.201") as http:
+        assert (await attempt(http)).status_code == 429
 
 
 async def test_a_browser_that_knows_one_account_is_a_stranger_to_the_others(quick):

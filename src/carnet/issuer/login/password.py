@@ -39,12 +39,12 @@ async def check_password(request: Request, desk: Desk, email: str, password: str
         NotProvedError: it is not so, or too many were tried; PasswordsBusyError: not now.
     """
     account = await desk.store.accounts.by_email(email)
-    await throttle.admit(request, desk, email, account)
+    counted = await throttle.admit(request, desk, email, account)
     matches = await desk.passwords.verify(password, account.password if account else None)
     if account is None or not matches or account.disabled_at is not None:
         await _note_failure(request, desk, account)
         raise NotProvedError("not_right", field="password")
-    await throttle.forgive(request, desk, account)
+    await throttle.forgive(request, desk, account, counted)
     return await _rehashed(desk, account, password)
 
 

@@ -25,7 +25,7 @@ async def check_second(
     if not typed:
         raise NotProvedError(f"{method.field}_missing", field=method.field)
     by = Actor(account.subject, written_address(request, desk.config))
-    await throttle.admit_code(request, desk, account)
+    counted = await throttle.admit_code(request, desk, account)
     try:
         after = await method.spend(desk, account, typed, by=by)
     except PersonError as error:
@@ -33,5 +33,5 @@ async def check_second(
         raise NotProvedError(f"{method.field}_not_right", field=method.field) from None
     if after.epoch != account.epoch or after.disabled_at is not None:
         raise RefusalError(403, "stale_form", why="signed out everywhere since the first proof")
-    await throttle.forgive_codes(request, desk, account)
+    await throttle.forgive_codes(request, desk, account, counted)
     return after

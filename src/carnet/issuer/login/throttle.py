@@ -29,8 +29,8 @@ ACCOUNT_DAILY = Limit(100, 86_400)
 """For one account, from all browsers that it does not know together."""
 
 
-async def admit(request: Request, desk: Desk, email: str, account: Account | None) -> None:
-    """Count one try, before the password is looked at.
+async def admit(request: Request, desk: Desk, email: str, account: Account | None) -> tuple[str, ...]:
+    """Count one try, before the password is looked at; the answer is what `forgive` takes back if it was right.
 
     `email` is what was typed, and is counted whether or not there is such an account.
 
@@ -40,16 +40,19 @@ async def admit(request: Request, desk: Desk, email: str, account: Account | Non
     browser = device(request, desk)  # also for nobody's address: to open the cookie takes time that can be measured
     known = account is not None and browser.knows(account.subject)
     if account is not None and known and await _within(desk, KNOWN_BROWSER, _browser_key(account, browser.name)):
-        return
+        return ()
     name = sha256((account.email if account else email).casefold().encode()).hexdigest()
+    address = f"sign_in/address/{asking_block(request, desk.config)}"
+    by_account, daily = f"sign_in/account/{name}", f"sign_in/account_daily/{name}"
     for limit, key in (  # what is refused for its address counts neither for everybody nor for the account
-        (ADDRESS, f"sign_in/address/{asking_block(request, desk.config)}"),
+        (ADDRESS, address),
         (EVERYWHERE, "sign_in/everywhere"),
-        (ACCOUNT, f"sign_in/account/{name}"),
-        (ACCOUNT_DAILY, f"sign_in/account_daily/{name}"),
+        (ACCOUNT, by_account),
+        (ACCOUNT_DAILY, daily),
     ):
         if not await _within(desk, limit, key):
             raise NotProvedError("throttled", retry_after=limit.window)
+    return address, by_account, daily
 
 
 CODES = Limit(5, 900)
@@ -59,8 +62,8 @@ CODES_KNOWN_BROWSER = Limit(10, 900)
 CODES_KNOWN_BROWSER_DAILY = Limit(60, 86_400)
 
 
-async def admit_code(request: Request, desk: Desk, account: Account) -> None:
-    """Count one try at a second proof, before it is looked at. Whoever comes so far has given the first.
+async def admit_code(request: Request, desk: Desk, account: Account) -> tuple[str, ...]:
+    """As `admit`, for a second proof. Whoever comes so far has given the first.
 
     Raises:
         NotProvedError: there were too many.
@@ -69,13 +72,16 @@ async def admit_code(request: Request, desk: Desk, account: Account) -> None:
     key, limits = f"second/account/{account.subject}", (CODES, CODES_DAILY)
     if browser.knows(account.subject):
         key, limits = _code_key(account, browser.name), (CODES_KNOWN_BROWSER, CODES_KNOWN_BROWSER_DAILY)
-    for limit in limits:
-        if not await _within(desk, limit, f"{key}/{limit.window}"):
+    counted = tuple(f"{key}/{limit.window}" for limit in limits)
+    for limit, each in zip(limits, counted, strict=True):
+        if not await _within(desk, limit, each):
             raise NotProvedError("throttled", retry_after=limit.window)
+    return counted
 
 
-async def forgive_codes(request: Request, desk: Desk, account: Account) -> None:
-    """Forget the tries of a known browser when its person has got in; the strangers' count stays."""
+async def forgive_codes(request: Request, desk: Desk, account: Account, counted: tuple[str, ...]) -> None:
+    """As `forgive`."""
+    await desk.store.throttle.take_back(counted)
     key = _code_key(account, device(request, desk).name)
     for limit in (CODES_KNOWN_BROWSER, CODES_KNOWN_BROWSER_DAILY):
         await desk.store.throttle.clear(f"{key}/{limit.window}")
@@ -85,8 +91,13 @@ def _code_key(account: Account, browser: str) -> str:
     return f"second/browser/{account.subject}/{browser}"
 
 
-async def forgive(request: Request, desk: Desk, account: Account) -> None:
-    """Forget the tries of a known browser when its person has got in; the strangers' count stays."""
+async def forgive(request: Request, desk: Desk, account: Account, counted: tuple[str, ...]) -> None:
+    """The one try that was right counts for nothing: many people sign in from one address, and tests to one account.
+
+    A known browser's other tries are forgotten with it; those of strangers stay.
+    """
+    if counted:
+        await desk.store.throttle.take_back(counted)
     await desk.store.throttle.clear(_browser_key(account, device(request, desk).name))
 
 

@@ -474,6 +474,9 @@ class Throttle(Protocol):
     async def hit(self, key: str, *, at: Instant, window: int) -> int:
         """Count one more in the current window of that many seconds, which begins with a first hit; the answer is the count."""
 
+    async def take_back(self, keys: Sequence[str]) -> None:
+        """Count one less of each, for what has turned out to be no guess."""
+
     async def clear(self, key: str) -> None: ...
 
 

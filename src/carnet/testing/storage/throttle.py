@@ -14,6 +14,13 @@ class TestThrottle:
         for key in ("", "é", "\0", "\ud800", "k" * 10_000):
             assert [await store.throttle.hit(key, at=NOW, window=60) for _ in range(2)] == [1, 2]
 
+    async def test_what_is_taken_back_is_not_counted(self, store: Store) -> None:
+        for key in ("ada", "ada", "bob"):
+            await store.throttle.hit(key, at=NOW, window=60)
+        for _ in range(2):
+            await store.throttle.take_back(["bob", "unknown", "ada"])
+        assert [await store.throttle.hit(key, at=NOW, window=60) for key in ("ada", "bob", "unknown")] == [1, 1, 1]
+
     async def test_clearing_begins_anew(self, store: Store) -> None:
         await store.throttle.hit("ada", at=NOW, window=60)
         await store.throttle.hit("bob", at=NOW, window=60)
