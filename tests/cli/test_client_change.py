@@ -29,7 +29,7 @@ def test_further_members_come_from_a_file(carnet, job, tmp_path):
     assert carnet("client", "change", "job", "--metadata", "more.json", "--json").json["dpop_bound_access_tokens"]
 
 
-@pytest.mark.spec("RFC 7591", "2")
+@pytest.mark.spec("RFC 7591", "2", "MAY")
 def test_what_a_client_says_about_itself_stands_beside_all_else(carnet, job, tmp_path):
     file = tmp_path / "more.json"
 

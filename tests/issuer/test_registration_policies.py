@@ -79,7 +79,7 @@ def refused(answer: httpx2.Response, error: str, status: int = 400) -> bool:
     return (answer.status_code, answer.json().get("error")) == (status, error)
 
 
-@pytest.mark.spec("RFC 7592", "2.2")
+@pytest.mark.spec("RFC 7592", "2.2", "MAY")
 async def test_what_a_policy_demands_is_so_whatever_its_clients_say_now_and_later(issuer):
     policy = RegistrationPolicy(demands=("dpop_bound_access_tokens", "require_pushed_authorization_requests"))
     answer = await ask(issuer, await made(issuer, policy), dpop_bound_access_tokens=False)
@@ -93,7 +93,7 @@ async def test_what_a_policy_demands_is_so_whatever_its_clients_say_now_and_late
     assert not stored.require_signed_request_object
 
 
-@pytest.mark.spec("RFC 7592", "2.2")
+@pytest.mark.spec("RFC 7592", "2.2", "MAY")
 @pytest.mark.parametrize("name", DEMANDS)
 async def test_what_makes_a_client_safer_only_an_administrator_takes_away(issuer, name):
     keys = {"jwks": {"keys": [KEY.public().to_jwk()]}, "token_endpoint_auth_method": "private_key_jwt"}
@@ -112,7 +112,7 @@ async def test_what_makes_a_client_safer_only_an_administrator_takes_away(issuer
     assert name not in (await change(issuer, changed.json(), **keys)).json()
 
 
-@pytest.mark.spec("FAPI 2.0 Security Profile", "5.3.2.1")
+@pytest.mark.spec("FAPI 2.0 Security Profile", "5.3.2.1", "SHALL")
 async def test_a_policy_with_a_profile_takes_only_clients_that_can_keep_to_it(issuer):
     policy = RegistrationPolicy(profile="fapi2", uses=None)
     token = await made(issuer, policy)
