@@ -38,7 +38,8 @@ class Difference:
 
 
 NO_NONCE = Difference(
-    "it sends neither PKCE nor a nonce (OAuth 2.1 section 7.5.1)", ("CheckIfAuthorizationEndpointError",)
+    "it sends neither PKCE nor a nonce, which no client may do that registers itself (OAuth 2.1 section 7.5.1)",
+    ("CheckIfAuthorizationEndpointError",),
 )("oidcc-ensure-request-without-nonce-succeeds-for-code-flow")
 CODE_ALONE = Difference(
     "there are no implicit and hybrid flows (OAuth 2.1 section 10.1)",
@@ -79,7 +80,7 @@ def settings(plan: Plan) -> str:
 
 
 def _openid(issuer: Issuer, place: str) -> dict[str, Any]:
-    options = ("--first-party", "--nonce-for-pkce", "--redirect-uri", f"{place}callback")
+    options = ("--first-party", "--pkce", "optional", "--redirect-uri", f"{place}callback")
     return {
         "client": issuer.client("suite-1", *options),
         "client2": issuer.client("suite-2", *options),
@@ -91,7 +92,7 @@ def _logout(*notice: str) -> Callable[[Issuer, str], dict[str, Any]]:
     """With the URI of the plan's own notice and no other: the suite stops at a notice that it does not wait for."""
 
     def configure(issuer: Issuer, place: str) -> dict[str, Any]:
-        options = ("--first-party", "--nonce-for-pkce", "--redirect-uri", f"{place}callback")
+        options = ("--first-party", "--pkce", "or_nonce", "--redirect-uri", f"{place}callback")
         told = [part for name in notice for part in (f"--{name}-uri", place + name.replace("-", "_"))]
         after = ("--post-logout-redirect-uri", f"{place}post_logout_redirect")
         return {"client": issuer.client("logout", *options, *after, *told, scopes=("openid",))}
@@ -100,7 +101,7 @@ def _logout(*notice: str) -> Callable[[Issuer, str], dict[str, Any]]:
 
 
 def _dynamic(issuer: Issuer, _place: str) -> dict[str, Any]:
-    token = issuer.command("client", "registration-token", "--reusable", "--nonce-for-pkce")["token"]
+    token = issuer.command("client", "registration-token", "--reusable", "--pkce", "or_nonce")["token"]
     return {name: {"client_name": name, "initial_access_token": token} for name in ("client", "client2")}
 
 
@@ -177,8 +178,8 @@ _MTLS = {"client_auth_type": "mtls", "sender_constrain": "mtls"}
 _REGISTRATION = 'signing_algorithm = "RS256"\nclient_registration = true\n'
 
 PLANS = {
-    "basic": Plan("oidcc-basic-certification-test-plan", _STATIC, _openid, by_design=NO_NONCE),
-    "form-post": Plan("oidcc-formpost-basic-certification-test-plan", _STATIC, _openid, by_design=NO_NONCE),
+    "basic": Plan("oidcc-basic-certification-test-plan", _STATIC, _openid),
+    "form-post": Plan("oidcc-formpost-basic-certification-test-plan", _STATIC, _openid),
     "config": Plan("oidcc-config-certification-test-plan", {}, _openid),
     "registered": Plan(
         "oidcc-test-plan",

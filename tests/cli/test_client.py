@@ -1,9 +1,12 @@
 """`carnet client`."""
 
 import json
+from typing import get_args
 
 import pytest
 
+from carnet.cli import client_change
+from carnet.issuer.storage.records import Pkce
 from carnet.jose import SigningKey
 
 URI = "https://shop.example/callback"
@@ -162,6 +165,27 @@ def test_a_token_for_registration_has_a_policy_of_the_settings_or_of_the_options
     assert (unknown.status, "no such registration policy" in unknown.err) == (2, True)
     for wrong in (["--host", "https://a.example"], ["--uses", "0"], ["--scope", "a b"], ["--uses", "2", "--reusable"]):
         assert carnet("client", "registration-token", *wrong).status == 2, wrong
+
+
+def test_what_a_client_without_pkce_and_a_nonce_gives_up_is_said(carnet):
+    options = ("App", "--client-id", "app", "--redirect-uri", URI, "--pkce", "optional")
+    made = carnet("client", "create", *options)
+    assert made.status == 0
+    said = "neither PKCE nor a nonce, and a stolen code that somebody slips into a sign-in is then not noticed"
+    shown = carnet("client", "show", "app", "--json")
+    assert (shown.json["pkce"], said in shown.err, said in made.err) == ("optional", True, True)
+    changed = carnet("client", "change", "app", "--pkce", "or_nonce", "--json")
+    assert (changed.json["pkce"], changed.err, carnet("client", "show", "app").err) == ("or_nonce", "", "")
+    assert said in carnet("client", "change", "app", "--pkce", "optional").err
+
+
+def test_only_what_is_a_rule_of_pkce_is_taken(carnet):
+    assert get_args(Pkce) == client_change.PKCE
+    public = carnet("client", "create", "App", "--public", "--redirect-uri", URI, "--pkce", "optional")
+    assert (public.status, "pkce optional is for confidential clients without a profile" in public.err) == (2, True)
+    for wrong in (("create", "App", "--pkce", "never"), ("registration-token", "--pkce", "optional")):
+        assert carnet("client", *wrong).status == 2
+    assert carnet("client", "registration-token", "--pkce", "or_nonce", "--json").json["uses"] == 1
 
 
 def test_further_members_of_a_registration_come_from_a_file(carnet, tmp_path):

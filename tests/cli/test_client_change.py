@@ -70,9 +70,12 @@ def test_clients_of_the_settings_are_registered_and_changed_with_them_alone(carn
     assert carnet("client", "show", "shop", "--json").json["access_token_lifetime"] == 60
     secret = carnet("client", "rotate-secret", "shop", "--json").json["client_secret"]
     assert len(secret) == 43
-    settings.write_text(declared + 'access_token_lifetime = 120\ntos_uri = "https://shop.example/terms"\n')
+    settings.write_text(
+        declared + 'access_token_lifetime = 120\npkce = "optional"\ntos_uri = "https://shop.example/terms"\n'
+    )
     shown = carnet("client", "show", "shop", "--json").json
     assert (shown["access_token_lifetime"], shown["metadata"]) == (120, {"tos_uri": "https://shop.example/terms"})
+    assert shown["pkce"] == "optional"
     for argv in (("change", "shop", "--scope", "x"), ("delete", "shop")):
         done = carnet("client", *argv)
         assert (done.status, "stands in the settings: change it there" in done.err) == (2, True)
@@ -92,6 +95,12 @@ def test_clients_of_the_settings_are_registered_and_changed_with_them_alone(carn
             "clients: a: Object contains unknown field `secret`",
         ),
         ('[[clients]]\nclient_id = "a"\nclient_name = "A"', "clients: a: redirect_uris go with the grant"),
+        (
+            '[[clients]]\nclient_id = "a"\nclient_name = "A"\nredirect_uris = ["https://a.example/"]\n'
+            'pkce = "optional"\ntoken_endpoint_auth_method = "none"',
+            "clients: a: pkce optional is for confidential clients without a profile",
+        ),
+        ('[registration_policies.partners]\npkce = "optional"', "registration_policies"),
     ],
 )
 def test_settings_with_clients_that_cannot_be_are_an_error(carnet, tmp_path, document, said):

@@ -78,6 +78,18 @@ def test_that_nobody_administers_is_a_warning(carnet, verdicts):
     assert verdicts()["administrator"].startswith("warning: nobody with the role ADMIN can sign in")
 
 
+def test_clients_whose_requests_may_have_neither_pkce_nor_a_nonce_are_named(carnet, sound, verdicts):
+    uri = ("--redirect-uri", "https://app.example/cb")
+    carnet("client", "create", "Old", "--client-id", "old", *uri, "--pkce", "or_nonce")
+    assert verdicts()["pkce"] == "good: no client's requests may have neither PKCE nor a nonce."
+    carnet("client", "create", "A", "--client-id", "a", *uri, "--pkce", "optional")
+    said = verdicts()["pkce"]
+    assert said.startswith("warning: a: With pkce optional its requests may have neither PKCE nor a nonce")
+    assert "RFC 9700 section 4.5" in said
+    carnet("client", "create", "B", "--client-id", "b", *uri, "--pkce", "optional")
+    assert verdicts()["pkce"].startswith("warning: a and 1 more: With pkce optional")
+
+
 def test_a_damaged_database_is_named_and_does_not_end_the_look(sound, verdicts, deployment):
     for path in deployment.glob("carnet.db*"):
         path.write_bytes(b"not a database at all" * 100)

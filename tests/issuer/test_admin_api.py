@@ -428,6 +428,20 @@ async def test_clients_are_registered_changed_and_deleted(issuer, api):
     assert problem(await api("GET", place)) == (404, "not-found")
 
 
+async def test_an_administrator_alone_spares_a_client_pkce_and_a_nonce(api):
+    app = {"client_name": "App", "redirect_uris": ["https://app.example/cb"], "scope": "openid"}
+    made = await api.good("POST", "/clients", app | {"pkce": "optional"})
+    assert made["pkce"] == "optional"
+    changed = await api.good("PATCH", f"/clients/{made['client_id']}", {"pkce": "required"}, match="*")
+    assert changed["pkce"] == "required"
+    public = await api.good("POST", "/clients", app | {"token_endpoint_auth_method": "none"})
+    place = f"/clients/{public['client_id']}"
+    assert problem(await api("PATCH", place, {"pkce": "optional"}, match="*")) == (422, "invalid")
+    assert (await api("POST", "/registration-tokens", {"pkce": "or_nonce"})).status_code == 201
+    refused = await api("POST", "/registration-tokens", {"pkce": "optional"})
+    assert (*problem(refused), "$.pkce" in refused.json()["detail"]) == (422, "invalid", True)
+
+
 async def test_nobody_gives_a_client_more_of_the_admin_api_than_they_have(issuer, api):
     weak = await robot(issuer, "admin:clients.write admin:clients.read")
     powerful = {

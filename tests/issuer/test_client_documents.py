@@ -541,7 +541,8 @@ async def test_it_says_which_resource_a_token_is_for_or_gets_one_for_none(issuer
 
 async def test_a_client_with_keys_authenticates(issuer, app, web, claims):
     key = SigningKey.generate("ES256")
-    web.put(DOCUMENT | {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://app.example/jwks.json"})
+    keys = {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://app.example/jwks.json"}
+    web.put(DOCUMENT | keys | {"pkce": "optional"})
     web.put({"keys": [key.public().to_jwk()]}, "https://app.example/jwks.json")
     await issuer.sign_in()
     page = await issuer.follow(await app.authorize(resource="mail"))

@@ -159,13 +159,14 @@ async def test_what_is_not_known_is_left_out_and_what_only_an_administrator_give
         client_id="chosen",
         client_secret="chosen",
         may_act="x",
+        pkce="optional",
         access_token_lifetime=3600,
         token_exchange={"kind": "impersonation", "receives": ["orders"]},
         unheard_of=1,
     )
     kept = await issuer.desk.store.clients.get(client["client_id"])
     assert (kept.first_party, kept.roles, kept.audiences, kept.may_act) == (False, (), (), None)
-    assert (kept.access_token_lifetime, kept.token_exchange) == (None, None)
+    assert (kept.access_token_lifetime, kept.token_exchange, kept.pkce) == (None, None, "required")
     assert "chosen" not in (client["client_id"], client["client_secret"])
     assert not {"first_party", "roles", "audiences", "unheard_of"} & set(client)
 
@@ -402,13 +403,21 @@ async def test_a_client_replaces_its_registration_and_gets_another_token(issuer,
 async def test_what_an_administrator_gave_stays(issuer, token):
     client = await registered(issuer, token)
     kept = await issuer.desk.store.clients.get(client["client_id"])
-    given = replace(kept, audiences=("orders",), first_party=True, scope=kept.scope + " stock:read")
+    given = replace(kept, audiences=("orders",), first_party=True, pkce="optional", scope=kept.scope + " stock:read")
     await issuer.desk.store.clients.replace(kept, given)
     metadata = {"client_id": client["client_id"], "redirect_uris": [CALLBACK], "client_name": "x"}
     answer = await manage(issuer, "PUT", client, metadata | {"scope": "openid stock:read admin"})
     assert answer.json()["scope"] == "openid stock:read"
     kept = await issuer.desk.store.clients.get(client["client_id"])
-    assert (kept.audiences, kept.first_party) == (("orders",), True)
+    assert (kept.audiences, kept.first_party, kept.pkce) == (("orders",), True, "optional")
+
+
+async def test_a_client_that_changes_its_registration_does_not_rid_itself_of_pkce(issuer, token):
+    client = await registered(issuer, token)
+    metadata = {"client_id": client["client_id"], "redirect_uris": [CALLBACK], "client_name": "x"}
+    answer = await manage(issuer, "PUT", client, metadata | {"pkce": "optional"})
+    assert (answer.status_code, "pkce" in answer.json()) == (200, False)
+    assert (await issuer.desk.store.clients.get(client["client_id"])).pkce == "required"
 
 
 @pytest.mark.spec("RFC 7592", "2.2", "MUST NOT")

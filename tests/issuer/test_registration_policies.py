@@ -246,6 +246,11 @@ async def test_a_client_takes_no_name_in_another_language_beside_the_one_that_is
     assert own.items() <= told.items()
 
 
+async def test_no_statement_spares_a_client_pkce(issuer, token):
+    client = await kept(issuer, await ask(issuer, token, software_statement=statement(pkce="optional")))
+    assert client.pkce == "required"
+
+
 async def test_an_issuer_without_a_policy_grants_what_the_token_grants(issuer, token):
     answer = await ask(issuer, token, software_statement=statement(iss="https://plain.example"))
     client = await kept(issuer, answer)

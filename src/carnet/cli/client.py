@@ -85,9 +85,10 @@ def add(subparsers: Any) -> None:
         "--require-signed-request", action="store_true", help="it must sign its authorization requests (RFC 9101)"
     )
     create.add_argument(
-        "--nonce-for-pkce",
-        action="store_true",
-        help="it may send a nonce in the place of PKCE, as older OpenID clients do",
+        "--pkce",
+        choices=client_change.PKCE,
+        default="required",
+        help=f"default: required; {client_change.PKCE_HELP}",
     )
     create.add_argument(
         "--id-token-alg",
@@ -141,7 +142,11 @@ def add(subparsers: Any) -> None:
     many = token.add_mutually_exclusive_group()
     many.add_argument("--reusable", action="store_true", help="for any number of clients, until it expires")
     many.add_argument("--uses", type=int, metavar="N", help="for so many clients; default: for one")
-    token.add_argument("--nonce-for-pkce", action="store_true", help="the client may send a nonce in the place of PKCE")
+    token.add_argument(
+        "--pkce",
+        choices=("required", "or_nonce"),
+        help="or_nonce: the client may send a nonce in the place of PKCE",
+    )
     token.add_argument("--lifetime", type=int, metavar="SECONDS", help="default: 86400, a day")
     for option, field, metavar, summary in (
         ("--scope", "scopes", "S", "scope value that its clients may have (default: those of the setting scopes)"),
@@ -190,7 +195,7 @@ def _create(arguments: Namespace) -> int:
         dpop_bound_access_tokens=arguments.dpop_bound,
         tls_client_certificate_bound_access_tokens=arguments.certificate_bound,
         **_tls_names(arguments),
-        pkce="or_nonce" if arguments.nonce_for_pkce else "required",
+        pkce=arguments.pkce,
         redirect_uris=tuple(arguments.redirect_uris),
         post_logout_redirect_uris=tuple(arguments.post_logout_redirect_uris),
         grant_types=tuple(arguments.grant_types) or (people if arguments.redirect_uris else ("client_credentials",)),
@@ -216,7 +221,9 @@ def _create(arguments: Namespace) -> int:
         with refusals():
             return await register(desk, asked, actor=ACTOR)
 
-    _show_registered(arguments, at_desk(arguments, work))
+    registered = at_desk(arguments, work)
+    warn(registered.client)
+    _show_registered(arguments, registered)
     return 0
 
 
@@ -306,11 +313,10 @@ def _registration_token(arguments: Namespace) -> int:
 
     changes: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
-        for name in ("uses", "lifetime", "scopes", "grant_types", "audiences", "receives", "hosts")
+        for name in ("uses", "lifetime", "pkce", "scopes", "grant_types", "audiences", "receives", "hosts")
         if (value := getattr(arguments, name)) is not None
     }
     changes |= {"uses": None} if arguments.reusable else {}
-    changes |= {"pkce": "or_nonce"} if arguments.nonce_for_pkce else {}
 
     async def work(desk: "Desk") -> "tuple[InitialToken, int | None, bool]":
         known = desk.config.registration_policies
@@ -379,8 +385,18 @@ def _show(arguments: Namespace) -> int:
     client, said = at_desk(arguments, work)
     if said is not None:
         output.note(said)
+    warn(client)
     show_client(arguments, client)
     return 0
+
+
+def warn(client: "Client") -> None:
+    """Say what its registration gives up."""
+    from carnet.issuer.code_challenge import caution
+
+    said = caution(client)
+    if said is not None:
+        output.note(said)
 
 
 def show_client(arguments: Namespace, client: "Client") -> None:

@@ -18,6 +18,12 @@ LISTS = (
     ("--redirect-uri", "redirect_uris", "U", "compared exactly"),
 )
 
+PKCE = ("required", "or_nonce", "optional")
+PKCE_HELP = (
+    "or_nonce: it may send a nonce in the place of PKCE, as older OpenID clients do; "
+    "optional: it may send neither, if it cannot be mended"
+)
+
 
 def add(commands: Any) -> None:
     parser = subcommand(commands, "change", _change, "change a client's registration; what is not given stays")
@@ -30,18 +36,19 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--access-token-lifetime", type=int, metavar="SECONDS", help="of its access tokens; 0: the issuer's default"
     )
+    parser.add_argument("--pkce", choices=PKCE, help=PKCE_HELP)
     parser.add_argument("--metadata", metavar="FILE", help="a JSON object of members of its registration to change")
 
 
 def _change(arguments: Namespace) -> int:
     import msgspec
 
-    from carnet.cli.client import ACTOR, find, json_object, refusals, show_client
+    from carnet.cli.client import ACTOR, find, json_object, refusals, show_client, warn
     from carnet.issuer.clients import Registration, change
     from carnet.issuer.registration import gathered
 
     given: dict[str, Any] = {} if arguments.metadata is None else json_object("--metadata", arguments.metadata)
-    for name in ("client_name", *(field for _, field, _, _ in LISTS)):
+    for name in ("client_name", "pkce", *(field for _, field, _, _ in LISTS)):
         value = getattr(arguments, name)
         if value is not None:
             given[name] = " ".join(value) if name == "scope" else value
@@ -63,5 +70,7 @@ def _change(arguments: Namespace) -> int:
         with refusals():
             return await change(desk, before, after, actor=ACTOR)
 
-    show_client(arguments, at_desk(arguments, work))
+    changed = at_desk(arguments, work)
+    warn(changed)
+    show_client(arguments, changed)
     return 0

@@ -3,7 +3,7 @@
 import asyncio
 import stat
 from argparse import Namespace
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +16,7 @@ from carnet.issuer.config import Config, ConfigError
 
 if TYPE_CHECKING:
     from carnet.issuer.storage.ports import Store
+    from carnet.issuer.storage.records import Client
 
 CLOCK_TOLERANCE = 2
 """Seconds by which this machine's clock may differ from the database's."""
@@ -193,12 +194,9 @@ async def _tokens(config: Config, store: "Store") -> Finding:
         roles = max((roles, *(account.roles for account in accounts)), key=lambda some: len(" ".join(some)))
         accounts = await store.accounts.list(after=accounts[-1].email, limit=PAGE)
     over = []
-    clients = await store.clients.list(limit=PAGE)
-    while clients:
-        for client in clients:
-            size = largest(client, max(roles, client.roles, key=lambda some: len(" ".join(some))), config)
-            over += [(size, client.client_id)] if size.whole > config.access_token_budget else []
-        clients = await store.clients.list(after=clients[-1].client_id, limit=PAGE)
+    async for client in _each_client(store):
+        size = largest(client, max(roles, client.roles, key=lambda some: len(" ".join(some))), config)
+        over += [(size, client.client_id)] if size.whole > config.access_token_budget else []
     if not over:
         return good(
             "tokens", f"no client's access tokens go beyond the budget of {config.access_token_budget} characters."
@@ -213,12 +211,32 @@ async def _tokens(config: Config, store: "Store") -> Finding:
     return warning("tokens", f"{budget}: they only name their roles, which guards ask the issuer for.")
 
 
+async def _pkce(_config: Config, store: "Store") -> Finding:
+    from carnet.issuer.code_challenge import caution
+
+    found = [(client.client_id, said) async for client in _each_client(store) if (said := caution(client)) is not None]
+    if not found:
+        return good("pkce", "no client's requests may have neither PKCE nor a nonce.")
+    client_id, said = found[0]
+    others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return warning("pkce", f"{client_id}{others}: {said}")
+
+
+async def _each_client(store: "Store") -> AsyncIterator["Client"]:
+    clients = await store.clients.list(limit=PAGE)
+    while clients:
+        for client in clients:
+            yield client
+        clients = await store.clients.list(after=clients[-1].client_id, limit=PAGE)
+
+
 STORE_LOOKS: tuple[Callable[[Config, "Store"], Awaitable[Finding]], ...] = (
     _database,
     _clock,
     _keys,
     _administrator,
     _tokens,
+    _pkce,
 )
 """What is looked at in the database, in this order; each says one thing."""
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from carnet.ambient import Instant
 from carnet.issuer.catalogue import Catalogue
+from carnet.issuer.code_challenge import asked_challenge
 from carnet.issuer.desk import Desk
 from carnet.issuer.envelope import Envelope, envelope
 from carnet.issuer.fapi import wants_signed_responses
@@ -22,7 +23,7 @@ from carnet.issuer.response_modes import RESPONSE_MODES
 from carnet.issuer.response_modes.jwt import sign_response
 from carnet.issuer.response_modes.mode import ResponseMode
 from carnet.issuer.storage.records import Client
-from carnet.oauth import acr, authorization_details, claims_request, pkce, redirect_uri, scope
+from carnet.oauth import acr, authorization_details, claims_request, redirect_uri, scope
 from carnet.oauth.authorization_details import Details
 from carnet.oauth.claims_request import ClaimsRequest
 from carnet.oauth.errors import (
@@ -153,7 +154,7 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
         back=back,
         scope=_with_claims(asked, claims, back.client, await desk.definitions.current()),
         audience=asked_audience(parameters, back.client, asked, desk.config),
-        code_challenge=_code_challenge(parameters, asked, back.client),
+        code_challenge=asked_challenge(parameters, asked, back.client),
         nonce=parameters.get("nonce"),
         prompt=_prompt(parameters),
         max_age=_max_age(parameters, back.client),
@@ -165,21 +166,6 @@ async def authorization_request(parameters: Parameters, back: ReturnAddress, des
         subject=await _subject(parameters, claims, back.client, desk),
         claims=claims,
     )
-
-
-def _code_challenge(parameters: Parameters, asked: Scope, client: Client) -> str | None:
-    """Rule O2: PKCE with S256, of every client but those registered to send a nonce in its place (OAuth 2.1 section 7.5.1)."""
-    challenge = parameters.get("code_challenge")
-    if challenge is None:
-        spared = client.pkce == "or_nonce" and not client.public
-        if spared and scope.OPENID in asked and "nonce" in parameters and "code_challenge_method" not in parameters:
-            return None
-        raise InvalidRequestError("The parameter code_challenge is missing: PKCE (RFC 7636) is required.")
-    if parameters.get("code_challenge_method") not in pkce.METHODS:
-        raise InvalidRequestError("The code_challenge_method is not S256.")
-    if not pkce.well_formed(challenge):
-        raise InvalidRequestError("The code_challenge is not 43 characters of base64url.")
-    return challenge
 
 
 def asked_scope(parameters: Parameters, client: Client) -> Scope:

@@ -13,6 +13,7 @@ from carnet.issuer.client_auth import CLIENT_AUTHENTICATIONS, offered
 from carnet.issuer.client_keys import ALGORITHMS
 from carnet.issuer.client_names import ClientNameError, check_names
 from carnet.issuer.client_secrets import seal_secret
+from carnet.issuer.code_challenge import PkceError, check_pkce
 from carnet.issuer.config import Config
 from carnet.issuer.desk import Desk
 from carnet.issuer.egress import Egress, EgressError
@@ -28,7 +29,7 @@ from carnet.issuer.request_uris import RequestUrisError, check_request_uris
 from carnet.issuer.revoking import entry
 from carnet.issuer.rotation import WINDOW as RETRY_WINDOW
 from carnet.issuer.storage.ports import AlreadyExistsError
-from carnet.issuer.storage.records import AssertionIssuer, Client, Event, TokenExchange
+from carnet.issuer.storage.records import AssertionIssuer, Client, Event, Pkce, TokenExchange
 from carnet.issuer.token_policies import PolicyError, check_policies
 from carnet.jose import JoseError, KeySet
 from carnet.oauth import acr, redirect_uri, scope
@@ -69,6 +70,7 @@ class TakenError(ClientError):
 
 REFUSALS = (
     ClientNameError,
+    PkceError,
     fapi.ProfileError,
     PolicyError,
     LogoutUriError,
@@ -118,7 +120,7 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     tls_client_auth_san_uri: str | None = None
     tls_client_auth_san_ip: str | None = None
     tls_client_auth_san_email: str | None = None
-    pkce: Literal["required", "or_nonce"] = "required"
+    pkce: Pkce = "required"
     subject_type: Literal["public", "pairwise"] = "public"
     sector_identifier_uri: str | None = None
     default_max_age: int | None = None
@@ -315,13 +317,12 @@ def validated(client: Client, config: Config) -> Client:
     _check_client_id(client.client_id)
     _check_grants(client, config)
     _check_credentials(client)
-    if client.pkce == "or_nonce" and (client.public or client.profile is not None):
-        raise ClientError("Only a confidential client without a profile may send a nonce in the place of PKCE.")
     _check_keys(client, config)
     _check_uris(client)
     _check_start(client, config)
     try:
         check_names(client)
+        check_pkce(client)
         fapi.check(client, config)
         check_policies(client, Egress(config))
         check_logout_uris(client, Egress(config))

@@ -22,7 +22,7 @@ class CodeDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """The session in which it was approved."""
     redirect_uri: str
     code_challenge: str | None
-    """None: the client sent a nonce in its place."""
+    """None: the request had none, as its client is registered (`code_challenge.py`)."""
     nonce: str | None = None
 
 

@@ -81,6 +81,10 @@ class AssertionIssuer(Struct, frozen=True, kw_only=True, omit_defaults=True, for
     """Its subjects and the accounts' subjects that they stand for; None: it speaks of the accounts' own."""
 
 
+Pkce: TypeAlias = Literal["required", "or_nonce", "optional"]
+"""Whether requests of a client have a code challenge; only an administrator gives `optional`."""
+
+
 class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 7591 section 2: a registered client, under the names of its metadata where they exist."""
 
@@ -132,8 +136,8 @@ class Client(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tls_client_auth_san_uri: str | None = None
     tls_client_auth_san_ip: str | None = None
     tls_client_auth_san_email: str | None = None
-    pkce: Literal["required", "or_nonce"] = "required"
-    """OAuth 2.1 section 7.5.1: `or_nonce` lets a confidential OpenID client send a `nonce` in its place."""
+    pkce: Pkce = "required"
+    """OAuth 2.1 section 7.5.1: `or_nonce` lets a confidential OpenID client send a `nonce` in its place, `optional` neither."""
     jwks: dict[str, Any] | None = None
     """Its public keys, as a JWK Set."""
     jwks_uri: str | None = None
