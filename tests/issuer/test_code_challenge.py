@@ -80,7 +80,7 @@ async def test_so_may_a_request_that_was_pushed(older):
     assert (await older.redeem(older.query(answer)["code"], code_verifier="")).status_code == 200
 
 
-@pytest.mark.spec("RFC 7636", "4.4.1")
+@pytest.mark.spec("RFC 7636", "4.4.1", "MUST")
 async def test_a_challenge_that_is_sent_is_held_to_s256_where_none_need_be(older):
     await refused(older, nonce=None, code_challenge=None)
     await refused(older, nonce=None, code_challenge_method="plain")
