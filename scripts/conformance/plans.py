@@ -49,14 +49,6 @@ FOR_THE_ISSUER = Difference(
     "its assertion is for the token endpoint, and must be for the issuer (the revision of RFC 7523)",
     ("CheckTokenEndpointHttpStatus200",),
 )
-LOCAL_HTTP = Difference(
-    "an issuer on this machine lets apps on this machine have http",
-    ("EnsureHttpStatusCodeIs400", "CheckErrorFromDynamicRegistrationEndpointIsInvalidClientMetadata"),
-)
-OF_FAPI_1 = Difference(
-    "FAPI 1.0 asks for x-fapi-interaction-id of resources, which is /userinfo here, and does not know ChaCha20",
-    ("CheckForFAPIInteractionIdInResourceResponse", "EnsureMatchingFAPIInteractionId", "DisallowInsecureCipher"),
-)
 
 
 @dataclass(frozen=True)
@@ -232,7 +224,6 @@ PLANS = {
         {"response_type": "code"},
         _dynamic,
         settings=_REGISTRATION,
-        by_design=LOCAL_HTTP("oidcc-3rd_party-init-login-nohttps"),
     ),
     "fapi": Plan(
         "fapi2-security-profile-final-test-plan",
@@ -263,14 +254,6 @@ PLANS = {
         _ciba,
         settings='signing_algorithm = "PS256"\n',
         steps=Approving,
-        by_design=OF_FAPI_1(
-            "fapi-ciba-id1",
-            "fapi-ciba-id1-ensure-authorization-request-with-binding-message-succeeds",
-            "fapi-ciba-id1-ensure-other-scope-order-succeeds",
-            "fapi-ciba-id1-ensure-requested-expiry-as-string-succeeds",
-            "fapi-ciba-id1-refresh-token",
-            "fapi-ciba-id1-ensure-mtls-holder-of-key-required",
-        ),
     ),
     "signals-push": _transmitter("openid-ssf-transmitter-test-plan", "push", ssf_profile="default"),
     "signals-poll": _transmitter("openid-ssf-transmitter-test-plan", "poll", ssf_profile="default"),

@@ -206,6 +206,14 @@ class TestRegistration:
         with pytest.raises(ClientError, match="initiate_login_uri"):
             await register(issuer.desk, asked, actor="test")
 
+    @pytest.mark.spec("OpenID Connect Core", "4", "MUST")
+    async def test_only_an_administrator_lets_one_begin_without_tls_on_a_developers_machine(self, issuer):
+        uri = "http://127.0.0.1:3000/login"
+        answer = await self.ask(issuer, initiate_login_uri=uri)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
+        asked = Registration(client_name="App", redirect_uris=(REDIRECT_URI,), metadata={"initiate_login_uri": uri})
+        assert (await register(issuer.desk, asked, actor="test")).client.metadata["initiate_login_uri"] == uri
+
     @pytest.mark.spec("OpenID Connect Core", "4", "REQUIRED")
     async def test_people_begin_a_sign_in_to_an_app_from_their_account_page(self, issuer):
         await issuer.sign_in()

@@ -1,5 +1,7 @@
 """OpenID Connect Core section 5.3, RFC 6750: the userinfo endpoint."""
 
+from uuid import UUID
+
 import pytest
 
 from carnet.issuer.accounts import people
@@ -82,6 +84,21 @@ async def test_it_takes_get_and_post(issuer, app):
 
 
 @pytest.mark.spec("RFC 6750", "3.1", "SHOULD NOT")
+@pytest.mark.spec("FAPI 1.0 Baseline", "6.2.1", "SHALL")
+async def test_each_answer_has_the_name_that_the_client_gave_the_request_or_a_new_one(issuer, app):
+    token = (await app.tokens())["access_token"]
+
+    async def named(given=None):
+        headers = {"Authorization": f"Bearer {token}"} | ({} if given is None else {"x-fapi-interaction-id": given})
+        return (await issuer.http.get("/userinfo", headers=headers)).headers["x-fapi-interaction-id"]
+
+    own = "C770AEF3-6784-41f7-8e0e-ff5f97bddb3a"
+    assert await named(own) == own
+    fresh = [await named(), await named("no UUID"), await named(own + own)]
+    assert len({*fresh, own}) == 4
+    assert {str(UUID(name)) for name in fresh} == set(fresh)
+
+
 async def test_a_request_without_a_token_is_challenged_and_told_nothing_of_errors(issuer):
     answer = await issuer.direct.get("/userinfo")
     assert answer.status_code == 401

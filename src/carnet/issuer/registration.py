@@ -315,6 +315,10 @@ def _check_about(asked: Registration, about: About, config: Config) -> None:
         _check_outside("request_uris", uri.partition("#")[0], config)
     for name in ("client_uri", "logo_uri", "policy_uri", "tos_uri", "initiate_login_uri"):
         _check_outside(name, getattr(about, name), config)
+    if about.initiate_login_uri is not None and not about.initiate_login_uri.startswith("https://"):
+        raise InvalidClientMetadataError(
+            "initiate_login_uri uses https, wherever it leads (OpenID Connect Core section 4)."
+        )
     texts = (*about.contacts, about.software_id or "", about.software_version or "")
     if len(about.contacts) > 10 or any(len(text) > 200 or not text.isprintable() for text in texts):
         raise InvalidClientMetadataError("contacts, software_id and software_version are short and printable.")

@@ -15,6 +15,7 @@ from carnet.issuer.person_claims import claims_of
 from carnet.issuer.presented_tokens import Claims
 from carnet.issuer.protected_request import answer_to_token
 from carnet.issuer.storage.records import Client
+from carnet.oauth import interaction_id
 from carnet.oauth.errors import InsufficientScopeError, InvalidRequestError, TokenMisplacedError
 from carnet.oauth.scope import OPENID, parse
 
@@ -29,7 +30,11 @@ async def answer(request: Request, desk: Desk) -> Response:
     async def shown(claims: Claims) -> Response:
         return await _shown(claims, desk)
 
-    return await answer_to_token(authorizations, request, desk, resource=desk.config.issuer, answer=shown)
+    response = await answer_to_token(authorizations, request, desk, resource=desk.config.issuer, answer=shown)
+    response.headers[interaction_id.HEADER] = interaction_id.of(
+        request.headers.get(interaction_id.HEADER), desk.ambient
+    )
+    return response
 
 
 async def _token_in_form(request: Request) -> str | None:
