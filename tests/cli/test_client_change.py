@@ -96,8 +96,10 @@ def test_clients_of_the_settings_are_registered_and_changed_with_them_alone(carn
         ),
         ('[[clients]]\nclient_id = "a"\nclient_name = "A"', "clients: a: redirect_uris go with the grant"),
         (
-            '[[clients]]\nclient_id = "a"\nclient_name = "A"\nredirect_uris = ["https://a.example/"]\n'
-            'pkce = "optional"\ntoken_endpoint_auth_method = "none"',
+            (
+                '[[clients]]\nclient_id = "a"\nclient_name = "A"\nredirect_uris = ["https://a.example/"]\n'
+                'pkce = "optional"\ntoken_endpoint_auth_method = "none"'
+            ),
             "clients: a: pkce optional is for confidential clients without a profile",
         ),
         ('[registration_policies.partners]\npkce = "optional"', "registration_policies"),
