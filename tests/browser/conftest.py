@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from carnet.testing.running import RunningDemo, running_demo
+from carnet.testing.running import RunningDemo, RunningIssuer, running_demo, running_issuer
 
+PASSWORD = "violet anvil harbour"
+"""Of `ada@example.com` at the `issuer`."""
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 800}
 LIFETIME = 10
@@ -34,6 +36,13 @@ def pytest_collection_modifyitems(items) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory) -> Iterator[RunningIssuer]:
+    with running_issuer(tmp_path_factory.mktemp("issuer")) as running:
+        running.command("user", "create", "ada@example.com", "--password-stdin", given=PASSWORD)
+        yield running
 
 
 @pytest.fixture(scope="package")

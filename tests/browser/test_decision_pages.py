@@ -6,19 +6,11 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from carnet.testing.running import RunningIssuer, running_issuer
+from .conftest import PASSWORD
 
-PASSWORD = "violet anvil harbour"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 CIBA = "urn:openid:params:grant-type:ciba"
 WIDTHS = (360, 1280)
-
-
-@pytest.fixture(scope="module")
-def issuer(tmp_path_factory) -> Iterator[RunningIssuer]:
-    with running_issuer(tmp_path_factory.mktemp("issuer")) as running:
-        running.command("user", "create", "ada@example.com", "--password-stdin", given=PASSWORD)
-        yield running
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
@@ -10,12 +10,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from carnet.oauth import pkce
-from carnet.testing.running import RunningIssuer, running_issuer
 
-PASSWORD = "violet anvil harbour"
+from .app_server import AppServer, Quiet
+from .conftest import PASSWORD
 
 
-class App:
+class App(AppServer):
     """An app whose callback, and whose pages of a sign-out, go on to a host of another name."""
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class App:
         asked: list[str] = []
         self.asked = asked
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet):
             def do_GET(self) -> None:
                 asked.append(self.path)
                 there = f"http://localhost:{self.server.server_port}/home{self.path.partition('?')[0]}"
@@ -39,30 +39,13 @@ class App:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 self.do_GET()
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)
 
 
 @pytest.fixture
 def app() -> Iterator[App]:
-    app = App()
-    yield app
-    app.close()
-
-
-@pytest.fixture(scope="module")
-def issuer(tmp_path_factory) -> Iterator[RunningIssuer]:
-    with running_issuer(tmp_path_factory.mktemp("issuer")) as running:
-        running.command("user", "create", "ada@example.com", "--password-stdin", given=PASSWORD)
-        yield running
+    with closing(App()) as app:
+        yield app
 
 
 @pytest.fixture

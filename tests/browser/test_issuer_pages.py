@@ -9,7 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 from carnet.issuer.pages.catalogues import LANGUAGES, catalogue
 from carnet.testing.running import RunningIssuer, running_issuer
 
-PASSWORD = "violet anvil harbour"
+from .conftest import PASSWORD
+
 WIDTHS = (360, 1280)
 
 

@@ -1,8 +1,7 @@
 """OpenID Connect Session Management, and the choice of an account, with a relying party that is a server of its own."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
@@ -12,7 +11,9 @@ from playwright.sync_api import Page, expect
 from carnet.oauth import pkce
 from carnet.testing.running import RunningIssuer, running_issuer
 
-PASSWORD = "violet anvil harbour"
+from .app_server import AppServer, Quiet
+from .conftest import PASSWORD
+
 VERIFIER = "v" * 43
 
 WATCHING = """<!doctype html><title>Watching</title>
@@ -30,14 +31,14 @@ WATCHING = """<!doctype html><title>Watching</title>
 """Section 3.1: the page of the relying party asks again and again."""
 
 
-class RelyingParty:
+class RelyingParty(AppServer):
     """A server of its own, on another port: its callback shows the page that watches."""
 
     def __init__(self) -> None:
         party = self
         self.knows: dict[str, str] = {}
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet):
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
                 answer = {name: values[0] for name, values in parse_qs(parts.query).items()}
@@ -47,20 +48,13 @@ class RelyingParty:
                 if "session_state" in answer:
                     self.wfile.write(WATCHING.format(**party.knows, session_state=answer["session_state"]).encode())
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        super().__init__(Handler)
 
 
 @pytest.fixture
 def party() -> Iterator[RelyingParty]:
-    party = RelyingParty()
-    yield party
-    party.server.shutdown()
-    party.server.server_close()
+    with closing(RelyingParty()) as party:
+        yield party
 
 
 @pytest.fixture(scope="module")

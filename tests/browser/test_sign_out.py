@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
@@ -10,13 +10,14 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from carnet.oauth import pkce
-from carnet.testing.running import RunningIssuer, running_issuer
 
-PASSWORD = "violet anvil harbour"
+from .app_server import AppServer, Quiet
+from .conftest import PASSWORD
+
 VERIFIER = "v" * 43
 
 
-class RelyingParty:
+class RelyingParty(AppServer):
     """Takes codes at `/callback`, and hears of sign-outs at `/out` in a frame; `/bye` is where people end."""
 
     def __init__(self) -> None:
@@ -24,7 +25,7 @@ class RelyingParty:
         self.asked: dict[str, list[dict[str, list[str]]]] = {}
         self.signed_out = threading.Event()
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet):
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
                 party.asked.setdefault(parts.path, []).append(parse_qs(parts.query))
@@ -35,30 +36,13 @@ class RelyingParty:
                 if parts.path == "/out":
                     party.signed_out.set()
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)
 
 
 @pytest.fixture
 def party() -> Iterator[RelyingParty]:
-    party = RelyingParty()
-    yield party
-    party.close()
-
-
-@pytest.fixture(scope="module")
-def issuer(tmp_path_factory) -> Iterator[RunningIssuer]:
-    with running_issuer(tmp_path_factory.mktemp("issuer")) as running:
-        running.command("user", "create", "ada@example.com", "--password-stdin", given=PASSWORD)
-        yield running
+    with closing(RelyingParty()) as party:
+        yield party
 
 
 def test_an_app_hears_of_the_sign_out_in_its_frame_and_the_person_goes_on_to_another(chromium: Browser, issuer, party):

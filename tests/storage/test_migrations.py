@@ -70,13 +70,22 @@ async def test_a_store_that_was_not_migrated_says_so_as_an_error_of_storage(open
     await store.close()
 
 
+async def migrated_to(node, monkeypatch, place):
+    """Migrate as the version did that had so many migrations."""
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:place])
+        patched.setattr(migrations, "LATEST", place)
+        await node.migrate()
+
+
+def place_of(sql):
+    """How many migrations there were before the one that has this in it."""
+    return next(number for number, steps in enumerate(migrations.MIGRATIONS) if any(sql in step for step in steps))
+
+
 async def test_old_lines_of_the_audit_trail_are_found_by_what_they_say(opened, monkeypatch):
     node = opened()
-    before = migrations.MIGRATIONS[:2]
-    with monkeypatch.context() as patched:
-        patched.setattr(migrations, "MIGRATIONS", before)
-        patched.setattr(migrations, "LATEST", len(before))
-        await node.migrate()
+    await migrated_to(node, monkeypatch, 2)
     event = Event(at=1_700_000_000, name="client.changed", client_id="shop", actor="cli", detail={"changed": ["scope"]})
 
     def old():
@@ -92,15 +101,9 @@ async def test_old_lines_of_the_audit_trail_are_found_by_what_they_say(opened, m
 
 async def test_who_takes_part_in_a_session_stays_so_when_their_table_is_made_anew(opened, monkeypatch):
     node = opened()
-    place = next(
-        number for number, steps in enumerate(migrations.MIGRATIONS) if any("participant_next" in sql for sql in steps)
-    )
-    with monkeypatch.context() as patched:
-        patched.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:place])
-        patched.setattr(migrations, "LATEST", place)
-        await node.migrate()
-        await settle(node)
-        assert await node.participants.join("s1", "shop", at=NOW)
+    await migrated_to(node, monkeypatch, place_of("participant_next"))
+    await settle(node)
+    assert await node.participants.join("s1", "shop", at=NOW)
     assert await node.migrate() == LATEST
     assert [one.client_id for one in await node.participants.of("s1")] == ["shop"]
     await node.sessions.end("s1", at=NOW + 1)
@@ -110,21 +113,15 @@ async def test_who_takes_part_in_a_session_stays_so_when_their_table_is_made_ane
 
 async def test_clients_that_nobody_registered_are_swept_as_new_ones_are(opened, monkeypatch):
     node = opened()
-    place = next(
-        number for number, steps in enumerate(migrations.MIGRATIONS) if any("kept_until = 0" in sql for sql in steps)
-    )
-    with monkeypatch.context() as patched:
-        patched.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:place])
-        patched.setattr(migrations, "LATEST", place)
-        await node.migrate()
-        for name, members in (("app", {"from_document": True}), ("registered", {})):
-            old = client(f"https://{name}.example/", **members)
+    await migrated_to(node, monkeypatch, place_of("kept_until = 0"))
+    for name, members in (("app", {"from_document": True}), ("registered", {})):
+        old = client(f"https://{name}.example/", **members)
 
-            def add(old=old):
-                document = msgspec.json.encode(old)
-                yield Statement("INSERT INTO client (client_id, document) VALUES (?, ?)", (old.client_id, document))
+        def add(old=old):
+            document = msgspec.json.encode(old)
+            yield Statement("INSERT INTO client (client_id, document) VALUES (?, ?)", (old.client_id, document))
 
-            await node._engine.write(add)
+        await node._engine.write(add)
     assert await node.migrate() == LATEST
     await node.sweep(at=NOW)
     assert [one.client_id for one in await node.clients.list()] == ["https://registered.example/"]

@@ -19,6 +19,7 @@ from carnet.issuer.envelope import ENVELOPE_MEMBERS, USUAL_ID_TOKEN_ALG
 from carnet.issuer.grants.device_code import GRANT_TYPE as DEVICE_CODE
 from carnet.issuer.mtls_clients import MTLS_MEMBERS
 from carnet.issuer.opaque import Opaque
+from carnet.issuer.request_uris import place
 from carnet.issuer.software_statements import MEMBER, SoftwareStatement
 from carnet.issuer.storage.ports import Fresh
 from carnet.issuer.storage.records import Artifact, Client, Digest, Event
@@ -312,7 +313,7 @@ def _check_about(asked: Registration, about: About, config: Config) -> None:
     for name in ("jwks_uri", "sector_identifier_uri", "backchannel_logout_uri", "frontchannel_logout_uri"):
         _check_outside(name, getattr(asked, name), config)
     for uri in asked.request_uris:
-        _check_outside("request_uris", uri.partition("#")[0], config)
+        _check_outside("request_uris", place(uri), config)
     for name in ("client_uri", "logo_uri", "policy_uri", "tos_uri", "initiate_login_uri"):
         _check_outside(name, getattr(about, name), config)
     if about.initiate_login_uri is not None and not about.initiate_login_uri.startswith("https://"):

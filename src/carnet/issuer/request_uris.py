@@ -32,8 +32,8 @@ async def fetched(request_uri: str, client: Client, desk: Desk, *, address: str)
     """
     if not client.request_uris:
         raise RequestUriNotSupportedError("The client has registered no request_uris, and this is no pushed request.")
-    url = _place(request_uri)
-    if url not in map(_place, client.request_uris):
+    url = place(request_uri)
+    if url not in map(place, client.request_uris):
         raise _refusal("it is not registered")
     key = f"request_uri/{client.client_id}"
     for most, counted in ((PER_ADDRESS, f"{key}/{address}"), (PER_MINUTE, key)):
@@ -57,12 +57,12 @@ def check_request_uris(client: Client, egress: Egress) -> None:
         if len(uri) > LONGEST or not (uri.isascii() and uri.isprintable()):
             raise RequestUrisError(f"request_uris: {uri[:100]!r} is not up to {LONGEST} printable characters of ASCII.")
         try:
-            egress.check_url(_place(uri))
+            egress.check_url(place(uri))
         except EgressError as error:
             raise RequestUrisError(f"request_uris: {error}") from None
 
 
-def _place(uri: str) -> str:
+def place(uri: str) -> str:
     """Core section 6.2: the fragment, if any, is a hash of what stands there, which changes with it."""
     return uri.partition("#")[0]
 
