@@ -121,8 +121,8 @@ class Pages:
             frames=frames,
             **context,
         )
-        actions = " ".join(("'self'", *sorted({reach(url) for url in form_targets} - {""})))
-        framed = sorted({reach(url) for url in frames} - {""})
+        actions = " ".join(("'self'", *_reaches(form_targets)))
+        framed = _reaches(frames)
         frame_sources = f"frame-src {' '.join(framed)}; " if framed else ""
         policy = (
             f"default-src 'none'; style-src 'self'; img-src 'self' data:; form-action {actions}; "
@@ -162,6 +162,10 @@ def _text(sentences: Catalogue) -> Text:
         return Markup(sentences[key]).format(**values)  # noqa: S704  # ours; the values are escaped
 
     return text
+
+
+def _reaches(urls: Iterable[str]) -> list[str]:
+    return sorted({reach(url) for url in urls} - {""})
 
 
 def reach(url: str) -> str:
